@@ -1,0 +1,1 @@
+"""How answers are judged: from tasks and models to scores, comparisons and verdicts."""

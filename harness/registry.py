@@ -1,0 +1,186 @@
+"""Metrics, extractors and adapters by name, with "did you mean".
+
+A metric or an extractor is one decorated function; its file is found because it lies in `harness/metrics` or
+`harness/extract`. An adapter is a file `model_adapters/<provider>.py`, or an entry point in the group `tcm_eval.adapters`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from harness.errors import UsageError, unknown
+from harness.types import Sample, Value
+
+Answer = str | tuple[str, ...] | frozenset[str]
+"""What an extractor read: a text, one text per blank, or a set of option letters."""
+
+Options = Mapping[str, Any]
+"""A metric's options as its task's YAML states them."""
+
+Family = Literal["choice", "blanks", "text", "case", "logprob"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extractor:
+    """Reads a model's text. `read(text without reasoning, sample)` gives None when there is no readable answer."""
+
+    name: str
+    version: int
+    read: Callable[[str, Sample], Answer | None]
+
+    @property
+    def signature(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """Judges answers.
+
+    `score(pairs, options)` gets (sample, answer) pairs, whose answer was parsed, and returns one `Value` each, in order;
+    it is handed many at a time so that a metric with an encoder can batch. `combine`, where there is one, turns summed
+    `parts` (columns in the order of `parts`) of shape (resamples, n_parts) into corpus values of shape (resamples,).
+    `signature(options)` says what produced the number: tokenizer, weights, library version.
+    `bounds` are the least and the greatest possible value, None where there is none.
+    """
+
+    name: str
+    version: int
+    family: tuple[Family, ...]
+    score: Callable[[Sequence[tuple[Sample, Answer]], Options], list[Value]]
+    signature: Callable[[Options], str]
+    parts: tuple[str, ...] = ()
+    combine: Callable[[Any], Any] | None = None
+    bounds: tuple[float | None, float | None] = (0.0, 1.0)
+    higher_is_better: bool = True
+    chance: Callable[[Sample], float | None] | None = None
+
+
+_Item = TypeVar("_Item")
+_METRICS: dict[str, Metric] = {}
+_EXTRACTORS: dict[str, Extractor] = {}
+
+
+def extractor(
+    name: str, *, version: int = 1
+) -> Callable[[Callable[[str, Sample], Answer | None]], Callable[[str, Sample], Answer | None]]:
+    """Return a decorator that registers an extractor under `name`."""
+
+    def register(
+        read: Callable[[str, Sample], Answer | None],
+    ) -> Callable[[str, Sample], Answer | None]:
+        _add("extractor", _EXTRACTORS, name, Extractor(name, version, read))
+        return read
+
+    return register
+
+
+def add_metric(metric: Metric) -> Metric:
+    """Register a metric that is more than one function of one answer, and return it."""
+    _add("metric", _METRICS, metric.name, metric)
+    return metric
+
+
+def metric(
+    name: str,
+    *,
+    family: Family | tuple[Family, ...],
+    version: int = 1,
+    signature: Callable[[Options], str] = lambda _options: "",
+    bounds: tuple[float | None, float | None] = (0.0, 1.0),
+    higher_is_better: bool = True,
+    chance: Callable[[Sample], float | None] | None = None,
+) -> Callable[[Callable[[Sample, Any], float | Value]], Callable[[Sample, Any], float | Value]]:
+    """Return a decorator that registers a function of one (sample, answer) as a metric whose total is the mean."""
+
+    def register(
+        judge: Callable[[Sample, Any], float | Value],
+    ) -> Callable[[Sample, Any], float | Value]:
+        def score(pairs: Sequence[tuple[Sample, Answer]], _options: Options) -> list[Value]:
+            values = (judge(sample, answer) for sample, answer in pairs)
+            return [v if isinstance(v, Value) else Value(v) for v in values]
+
+        families = (family,) if isinstance(family, str) else family
+        add_metric(
+            Metric(
+                name,
+                version,
+                families,
+                score,
+                signature,
+                bounds=bounds,
+                higher_is_better=higher_is_better,
+                chance=chance,
+            )
+        )
+        return judge
+
+    return register
+
+
+def _add(kind: str, table: dict[str, _Item], name: str, item: _Item) -> None:
+    if name in table:
+        raise UsageError(f"two {kind}s are named '{name}': give one another name")
+    table[name] = item
+
+
+def _load(package: str) -> None:
+    module = importlib.import_module(package)
+    for found in pkgutil.iter_modules(module.__path__):
+        importlib.import_module(f"{package}.{found.name}")
+
+
+def get_metric(name: str) -> Metric:
+    """Return the metric called `name`; raise UsageError with close names when there is none."""
+    if name not in _METRICS:
+        _load("harness.metrics")
+    if name not in _METRICS:
+        raise unknown("metric", name, _METRICS)
+    return _METRICS[name]
+
+
+def get_extractor(name: str) -> Extractor:
+    """Return the extractor called `name`; raise UsageError with close names when there is none."""
+    if name not in _EXTRACTORS:
+        _load("harness.extract")
+    if name not in _EXTRACTORS:
+        raise unknown("extractor", name, _EXTRACTORS)
+    return _EXTRACTORS[name]
+
+
+def metric_names() -> list[str]:
+    """Return the names of all metrics."""
+    _load("harness.metrics")
+    return sorted(_METRICS)
+
+
+def adapter_names() -> list[str]:
+    """Return the names of all providers, ours and those of installed packages."""
+    spec = importlib.util.find_spec("model_adapters")
+    folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
+    ours = [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")]
+    return sorted({*ours, *_plugins()})
+
+
+def _plugins() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group="tcm_eval.adapters")}
+
+
+def get_adapter(name: str) -> Callable[..., Any]:
+    """Return the `build` function of the provider `name`; raise UsageError with close names when there is none."""
+    if name and not name.startswith("_") and importlib.util.find_spec(f"model_adapters.{name}"):
+        module = importlib.import_module(f"model_adapters.{name}")
+    else:
+        plugins = _plugins()
+        if name not in plugins:
+            raise unknown("provider", name, adapter_names())
+        module = plugins[name].load()
+    build: Callable[..., Any] = module if callable(module) else module.build
+    return build
