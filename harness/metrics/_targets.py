@@ -34,6 +34,16 @@ def references(sample: Sample) -> tuple[str, ...]:
     return tuple(text for text in target.texts if text.strip())
 
 
+def text(sample: Sample, answer: object) -> str:
+    """Return the answer as a text; raise UsageError when the task's extractor gave letters or blanks instead."""
+    if isinstance(answer, str):
+        return answer
+    raise UsageError(
+        f"task '{sample.task}', sample '{sample.id}': this metric needs a text as the answer; "
+        f"the task's extractor gives {type(answer).__name__}"
+    )
+
+
 def _refused(sample: Sample, needed: str) -> UsageError:
     got = type(sample.target).__name__
     return UsageError(f"task '{sample.task}', sample '{sample.id}': this metric needs {needed}; the target is {got}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import chain, combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
@@ -26,6 +26,7 @@ def score(name: str, right: str, answer: str | frozenset[str]) -> float:
 
 
 @given(right=picked.filter(bool), answer=picked)
+@settings(deadline=None)
 def test_the_rules_order_themselves_from_strict_to_lenient(right: frozenset[str], answer: frozenset[str]) -> None:
     exact, f1, mtcmb, proportional = (score(name, "".join(right), answer) for name in CHOICE)
     assert 0 <= exact <= mtcmb <= proportional <= f1 <= 1
@@ -33,6 +34,7 @@ def test_the_rules_order_themselves_from_strict_to_lenient(right: frozenset[str]
 
 
 @given(right=picked.filter(bool), answer=picked.filter(bool))
+@settings(deadline=None)
 def test_option_f1_and_proportional_credit_do_not_care_which_set_is_gold(
     right: frozenset[str], answer: frozenset[str]
 ) -> None:
