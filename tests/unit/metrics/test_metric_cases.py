@@ -12,7 +12,7 @@ from harness.registry import Answer, get_metric
 from harness.types import Blanks, Choice, Reference, Sample
 
 CASES = Path(__file__).parent / "cases"
-COUNTS = {"choice": 11}
+COUNTS = {"blanks": 35, "choice": 11, "text": 8}
 
 
 def _lines() -> list[tuple[str, dict[str, Any]]]:
