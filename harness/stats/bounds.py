@@ -118,11 +118,19 @@ def tango_bound(won: float, lost: float, n: float, z: float, side: Side) -> floa
 
 def _tango_z(won: float, lost: float, n: float, difference: float) -> float:
     """How many restricted standard errors the observed difference lies above `difference`."""
-    b = (2 - won + lost) * difference - won - lost
-    c = -lost * difference * (1 - difference)
-    lost_if = max((math.sqrt(max(b * b - 8 * c, 0.0)) - b) / 4, -difference, 0.0)
-    variance = 2 * lost_if + difference * (1 - difference)
+    variance = restricted_variance(won, lost, difference)
     gap = won - lost - difference - CONTINUITY / n
     if variance <= 1e-15:
         return math.copysign(math.inf, gap) if gap else 0.0
     return gap / math.sqrt(variance / n)
+
+
+def restricted_variance(won: float, lost: float, difference: float) -> float:
+    """The variance of one answer's change that fits the shares `won` and `lost` best if their true gap is `difference`.
+
+    **Source:** Tango 1998, Statistics in Medicine 17:891-908, equations for the restricted maximum likelihood estimate.
+    """
+    b = (2 - won + lost) * difference - won - lost
+    c = -lost * difference * (1 - difference)
+    lost_if = max((math.sqrt(max(b * b - 8 * c, 0.0)) - b) / 4, -difference, 0.0)
+    return 2 * lost_if + difference * (1 - difference)

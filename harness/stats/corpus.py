@@ -111,6 +111,7 @@ def compare_corpus(
         n=len(a),
         n_groups=len(clusters),
         sd=spread.se * math.sqrt(len(a)) if spread.se else None,
+        changed=None,
         correlation=None,
         won=None,
         lost=None,

@@ -36,7 +36,8 @@ class Comparison:
     one-sided bounds, each wrong with probability alpha at most; the gate reads these. All four are None where nothing
     can be said. `method` names how they were made, `test` how the two-sided `p_value` of "no difference" was.
     `sd`: the standard deviation of one item's difference, clusters included (`se * sqrt(n)`), for `harness.stats.power`;
-    None when no difference was seen. `correlation` of the two runs' scores: None when one of them does not vary.
+    None when no difference was seen. `changed`: the mean absolute difference; for 0/1 scores the share of answers that
+    changed; None for corpus metrics. `correlation` of the two runs' scores: None when one of them does not vary.
     `won`, `lost`, `tied`: items on which the candidate did better, worse, the same; None for corpus metrics.
     """
 
@@ -55,6 +56,7 @@ class Comparison:
     n: int
     n_groups: int
     sd: float | None
+    changed: float | None
     correlation: float | None
     won: int | None
     lost: int | None
@@ -99,7 +101,7 @@ def compare(
     counts = bounds is not None and is_zero_one((np.concatenate([a, b]) - bounds[0]) / (bounds[1] - bounds[0]))
     whole = counts and strata is None
     single = whole and data.n_groups == n
-    limits = _limits(data, span, counts=counts, single=single)
+    limits = limits_of(data, span, counts=counts, single=single)
     (low, high), (lower, upper) = limits.at(1 - alpha / 2), limits.at(1 - alpha)
     won, lost = int(np.count_nonzero(difference > 0)), int(np.count_nonzero(difference < 0))
     if single:
@@ -123,6 +125,7 @@ def compare(
         n=n,
         n_groups=data.n_groups,
         sd=data.se * math.sqrt(n) if data.se else None,
+        changed=exact_sum(data.weights * np.abs(data.values)),
         correlation=_correlation(a, b),
         won=won,
         lost=lost,
@@ -135,22 +138,30 @@ def verdict(comparison: Comparison, margin: float) -> Verdict:
 
     "pass": the lower bound lies above minus the margin, so a drop of the whole margin is ruled out at alpha.
     "regression": the candidate is worse for certain (upper bound below 0) and by more than the margin as measured.
-    "inconclusive": neither; more items would tell. The two cannot hold at once, as the lower bound is below the effect.
+    "inconclusive": neither, or no bounds; more items would tell. A pass and a regression exclude each other, as the
+    lower bound never lies above the effect.
     """
+    return decide(comparison.effect, comparison.lower, comparison.upper, margin)
+
+
+def decide(effect: float, lower: float | None, upper: float | None, margin: float) -> Verdict:
+    """The rule of `verdict` on bare numbers."""
     if not margin > 0:
         raise ValueError(f"margin is {margin}; it must be above 0, or nothing could ever pass")
-    if comparison.lower is None or comparison.upper is None:
+    if lower is None or upper is None:
         return "inconclusive"
-    if comparison.lower > -margin:
+    if lower > -margin:
         return "pass"
-    if comparison.upper < 0 and comparison.effect < -margin:
-        return "regression"
-    return "inconclusive"
+    return "regression" if upper < 0 and effect < -margin else "inconclusive"
 
 
 @dataclass(frozen=True, slots=True)
-class _Limits:
-    """What both bounds of a difference are made of. `size` is None where Student's interval, or none, is used."""
+class Limits:
+    """What the bounds of a paired difference are made of.
+
+    `won`, `lost`: shares 0-1; `size`: the (effective) number of answers, None where Student's interval, or none, is used;
+    `single`: 0/1 answers without clusters, whose variance is known and needs no t quantile.
+    """
 
     data: ClusteredMean
     span: float
@@ -178,18 +189,22 @@ class _Limits:
         return self.span * low, self.span * high
 
 
-def _limits(data: ClusteredMean, span: float | None, *, counts: bool, single: bool) -> _Limits:
+def limits_of(data: ClusteredMean, span: float | None, *, counts: bool, single: bool) -> Limits:
+    """The limits of a mean difference `data`; `span`: greatest minus least value of the metric, None when unbounded.
+
+    `counts`: both runs' scores are 0/1, so that clusters can only take information away.
+    """
     if span is None:
-        return _Limits(data, 1.0, 0.0, 0.0, None, single)
+        return Limits(data, 1.0, 0.0, 0.0, None, single)
     unit = data.values / span
     won = exact_sum(data.weights * np.maximum(unit, 0.0))
     lost = exact_sum(data.weights * np.maximum(-unit, 0.0))
     if single:
-        return _Limits(data, span, won, lost, float(len(unit)), single)
+        return Limits(data, span, won, lost, float(len(unit)), single)
     # The variance that single answers would have with the same shares won and lost.
     variance = span**2 * (won + lost - (won - lost) ** 2)
     carriers = carried_by(data.per_cluster(np.abs(unit)))
-    return _Limits(data, span, won, lost, effective_n(data, variance, carriers, counts=counts), single)
+    return Limits(data, span, won, lost, effective_n(data, variance, carriers, counts=counts), single)
 
 
 def _correlation(a: Floats, b: Floats) -> float | None:

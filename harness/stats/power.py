@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from harness.stats.bounds import NORMAL, normal_quantile
+from harness.stats.bounds import CONTINUITY, NORMAL, normal_quantile, restricted_variance
 
 
 def paired_sd(changed: float, difference: float = 0.0) -> float:
@@ -33,16 +33,48 @@ def required_n(difference: float, sd: float, *, alpha: float = 0.05, power: floa
     return max(1, math.ceil(((_reach(alpha / 2) + normal_quantile(power)) * sd / gap) ** 2))
 
 
-def gate_power(margin: float, sd: float, n: int, *, alpha: float = 0.05, drop: float = 0.0) -> float:
-    """The probability (0-1) that the gate passes a candidate whose true score lies `drop` below the baseline's."""
-    standard_error = _positive(sd, "sd") / math.sqrt(_positive(n, "n"))
-    return NORMAL.cdf((margin - drop) / standard_error - _reach(alpha))
+def gate_power(
+    margin: float, sd: float, n: int, *, changed: float | None = None, alpha: float = 0.05, drop: float = 0.0
+) -> float:
+    """The probability (0-1) that the gate passes a candidate whose true score lies `drop` below the baseline's.
+
+    For a metric between 0 and 1 (divide by its range otherwise). `changed`: the mean absolute difference of an item's two
+    scores (`Comparison.changed`); None for 0/1 scores, where it follows from `sd`. The gate asks what the data would look
+    like *if* the drop were the margin, which takes more items than the plain formula where few answers change.
+    """
+    size = _positive(n, "n")
+    variance = _positive(sd, "sd") ** 2
+    share = variance + drop**2 if changed is None else changed
+    if not abs(drop) < share <= 1:
+        raise ValueError(f"a share of {share} changed answers does not go with a drop of {drop}")
+    scale = variance / (share - drop**2)
+    cautious = restricted_variance((share - drop) / 2, (share + drop) / 2, -margin) * scale
+    reach = _reach(alpha) * math.sqrt(cautious / size)
+    return NORMAL.cdf((margin - drop - CONTINUITY * scale / size - reach) / math.sqrt(variance / size))
 
 
-def required_n_for_gate(margin: float, sd: float, *, alpha: float = 0.05, power: float = 0.8, drop: float = 0.0) -> int:
+def required_n_for_gate(
+    margin: float,
+    sd: float,
+    *,
+    changed: float | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    drop: float = 0.0,
+) -> int:
     """The number of items at which the gate passes such a candidate with probability `power`; `drop` < `margin`."""
-    gap = _positive(margin - drop, "margin - drop")
-    return max(1, math.ceil(((_reach(alpha) + normal_quantile(power)) * sd / gap) ** 2))
+    _positive(margin - drop, "margin - drop")
+    enough = 1
+    while gate_power(margin, sd, enough, changed=changed, alpha=alpha, drop=drop) < power:
+        enough *= 2
+    low = enough // 2
+    while enough - low > 1:
+        middle = (low + enough) // 2
+        if gate_power(margin, sd, middle, changed=changed, alpha=alpha, drop=drop) < power:
+            low = middle
+        else:
+            enough = middle
+    return enough
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
