@@ -16,7 +16,7 @@ from harness.text import fold_widths, simplify
 # Name first, then other written forms of the same thing. Forms that deny (无汗) are listed beside what they deny, so
 # that the match takes them whole and the reader of negation does not carry 无 on to the next symptom.
 _TERMS = """
-阴 阳 表 里 寒 热 虚 实 气 血 津液 精 神 五脏 六腑 心 肝 脾 肺 肾 心包 胆 胃 小肠 大肠 膀胱 三焦 经络 经脉 奇经八脉
+阴阳 表里 寒热 虚实 气血 津液 五脏 六腑 肝 脾 肺 肾 心包 胆 胃 小肠 大肠 膀胱 三焦 经络 经脉 奇经八脉
 望诊 闻诊 问诊 切诊 四诊 八纲辨证 脏腑辨证 六经辨证 卫气营血辨证 三焦辨证
 气虚 血虚 阴虚 阳虚 气滞 血瘀=瘀血 痰湿 痰热 湿热 寒湿 风寒 风热 食积=食滞 气血两虚 气滞血瘀 痰瘀互结
 脾气虚=脾气虚弱 脾阳虚=脾阳不足 脾虚湿困 肾阴虚=肾阴不足 肾阳虚=肾阳不足 脾肾阳虚 肝肾阴虚 肝郁气滞=肝气郁结
