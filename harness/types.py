@@ -135,12 +135,14 @@ class Sample:
 class Request:
     """Everything that determines a model's answer, and nothing else.
 
-    `options` not empty: do not generate, but score each of these continuations by its log-probability.
+    `options` not empty: do not generate, but score each of these continuations by its log-probability. `place` says which
+    question this is (task, sample, repeat), for adapters that look answers up; it is no part of the key.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     options: tuple[str, ...] = ()
+    place: tuple[str, str, int] | None = field(default=None, compare=False)
 
     def key(self, identity: str, repeat: int = 0) -> str:
         """Return the 32-hex-digit id under which the answer of `identity` is stored and resumed."""

@@ -1,0 +1,387 @@
+"""Arguments in, calls out. Exit codes: 0 done, 1 negative verdict, 2 usage or input error, 3 incomplete, 4 inconclusive, 130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.pipeline import Done, RunSpec
+
+Command = Callable[[argparse.Namespace], int]
+
+DONE, NEGATIVE, USAGE, INCOMPLETE, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that refuses abbreviations: they would break when an option is added."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        settings.setdefault("allow_abbrev", False)
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **settings)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the whole command line."""
+    top = Parser(prog="tcm-eval", description="Evaluate language models of Traditional Chinese Medicine.")
+    top.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    _add_run(commands)
+    _add_score(commands)
+    _add_leaderboard(commands)
+    _add_tasks(commands)
+    _add_data(commands)
+    _add_models(commands)
+    doctor = commands.add_parser("doctor", help="say what is installed, what is present and what is missing")
+    doctor.add_argument("--data-root", type=Path)
+    doctor.set_defaults(call=_doctor)
+    return top
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="ask one or more models, score the answers, print a table",
+        description="Ask models the chosen tasks. The same command again goes on where it stopped.",
+        epilog="example:\n  tcm-eval run --model server/qwen2.5-7b-instruct --base-url http://127.0.0.1:8000/v1 --tasks tcm_core",
+    )
+    run.add_argument(
+        "--model", action="append", required=True, metavar="MODEL", help="alias, or provider/name; may be given again"
+    )
+    run.add_argument("--tasks", required=True, metavar="NAMES", help="suites, suite/task, or all; separated by commas")
+    who = run.add_argument_group("model")
+    who.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server, with /v1")
+    who.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
+    who.add_argument("--model-arg", action="append", default=[], metavar="KEY=VALUE", help="a setting of the provider")
+    who.add_argument("--name", help="name shown in tables")
+    what = run.add_argument_group("questions")
+    what.add_argument("--limit", type=_positive, metavar="N", help="at most N questions a task, drawn by --seed")
+    what.add_argument("--split", default="test", help="split to ask (default: test)")
+    what.add_argument(
+        "--shots", type=_whole, default=0, metavar="K", help="examples before each question, from validation or train"
+    )
+    what.add_argument("--repeats", type=_positive, default=1, metavar="R", help="ask everything R times")
+    what.add_argument(
+        "--rotate-options", type=_positive, default=1, metavar="K", help="ask choices in K rotations of their options"
+    )
+    what.add_argument(
+        "--ask",
+        choices=("generate", "letter", "text"),
+        default="generate",
+        help="generate, or score options by log-probability",
+    )
+    what.add_argument("--language", choices=("zh", "en"), help="language of the prompts (default: the task's)")
+    what.add_argument(
+        "--system", metavar="NAME|TEXT", help="system prompt for all models: plain-zh, ladder-paper, or a text"
+    )
+    what.add_argument(
+        "--task-path",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="a task of your own: YAML file or folder",
+    )
+    what.add_argument(
+        "--data-path", type=Path, metavar="DIR", help="where the data of --task-path lies (default: beside the YAML)"
+    )
+    how = run.add_argument_group("sampling (sent to every model; default: as the task says, greedy)")
+    how.add_argument("--temperature", type=float)
+    how.add_argument("--top-p", type=float)
+    how.add_argument("--top-k", type=int)
+    how.add_argument("--repetition-penalty", type=float)
+    how.add_argument("--max-tokens", type=_positive)
+    how.add_argument("--seed", type=int, default=0)
+    work = run.add_argument_group("running")
+    work.add_argument("--concurrency", type=_positive, default=64, metavar="N", help="requests in flight (default: 64)")
+    work.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of one attempt (default: 300)")
+    work.add_argument("--attempts", type=_positive, default=6, metavar="N", help="of one request (default: 6)")
+    work.add_argument(
+        "--fresh", action="store_true", help="answer everything anew; earlier answers are set aside, not deleted"
+    )
+    work.add_argument("--strict", action="store_true", help="missing data is an error")
+    work.add_argument("--data-root", type=Path, metavar="DIR", help="folder of pulled and imported data")
+    _output(work)
+    work.add_argument("--quiet", action="store_true", help="print errors only")
+    work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
+    run.set_defaults(call=_run)
+
+
+def _add_score(commands: Any) -> None:
+    score = commands.add_parser("score", help="score a run again after a metric changed; no model is called")
+    score.add_argument("run", type=Path, help="a run's folder")
+    score.add_argument("--json", action="store_true", help="print the summary as JSON")
+    score.set_defaults(call=_score)
+
+
+def _add_leaderboard(commands: Any) -> None:
+    board = commands.add_parser(
+        "leaderboard", help="show all runs of a results folder, and published numbers beside them"
+    )
+    board.add_argument("--format", choices=("table", "markdown", "csv", "json", "latex"), default="table")
+    board.add_argument("--no-published", action="store_true", help="leave published numbers out")
+    _output(board)
+    board.set_defaults(call=_leaderboard)
+
+
+def _add_tasks(commands: Any) -> None:
+    tasks = commands.add_parser("tasks", help="list, show or check tasks").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    for name, text in (
+        ("list", "all tasks and whether their data is here"),
+        ("show", "one task, with a prompt as sent"),
+        ("check", "look for faults in tasks' data"),
+    ):
+        one = tasks.add_parser(name, help=text)
+        if name != "list":
+            one.add_argument("names", metavar="NAMES", help="suites or suite/task, separated by commas, or all")
+        one.add_argument("--task-path", action="append", default=[], type=Path, metavar="PATH")
+        one.add_argument("--data-path", type=Path, metavar="DIR")
+        one.add_argument("--data-root", type=Path, metavar="DIR")
+        if name == "show":
+            one.add_argument("--language", choices=("zh", "en"))
+        one.set_defaults(call={"list": _tasks_list, "show": _tasks_show, "check": _tasks_check}[name])
+
+
+def _add_data(commands: Any) -> None:
+    data = commands.add_parser("data", help="see and bring the data of suites").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    status = data.add_parser("status", help="which files are here")
+    pull = data.add_parser("pull", help="download a suite from its public home")
+    pull.add_argument("suite")
+    bring = data.add_parser("import", help="take files from a folder, known by their sha256")
+    bring.add_argument("folder", type=Path)
+    for one, call in ((status, _data_status), (pull, _data_pull), (bring, _data_import)):
+        one.add_argument("--data-root", type=Path, metavar="DIR")
+        one.set_defaults(call=call)
+
+
+def _add_models(commands: Any) -> None:
+    models = commands.add_parser("models", help="aliases and providers").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    models.add_parser("list", help="all aliases and providers").set_defaults(call=_models_list)
+
+
+def _output(group: Any) -> None:
+    group.add_argument(
+        "--output", type=Path, default=Path("results"), metavar="DIR", help="results folder (default: results)"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0")
+    return int(text)
+
+
+# ------------------------------------------------------------------ commands
+
+
+def _run(args: argparse.Namespace) -> int:
+    from harness.console import Console
+    from harness.pipeline import Silent, run
+
+    finished: list[Done] = []
+    for model in args.model:
+        finished += run(_spec(args, model), Silent() if args.quiet else Console())
+    if not args.quiet:
+        _print_finished(finished, args.output)
+    if args.json:
+        for done in finished:
+            print(_json({"run": str(done.folder), "summary": done.summary}))  # noqa: T201 - the command's product
+    return DONE if all(done.complete for done in finished) else INCOMPLETE
+
+
+def _spec(args: argparse.Namespace, model: str) -> RunSpec:
+    from harness.engine import Limits
+    from harness.errors import UsageError
+    from harness.pipeline import RunSpec
+    from harness.plan import Selection
+    from harness.prompts import Style
+
+    settings: dict[str, Any] = {}
+    for pair in args.model_arg:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--model-arg {pair}: expected KEY=VALUE")
+        settings[key] = _value(value)
+    settings.update({name: value for name in ("base_url", "key_env") if (value := getattr(args, name)) is not None})
+    fields = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
+    return RunSpec(
+        model=model,
+        tasks=tuple(name.strip() for name in args.tasks.split(",") if name.strip()),
+        settings=settings,
+        name=args.name,
+        selection=Selection(args.split, args.limit, args.repeats, args.rotate_options, args.seed),
+        style=Style(args.language, args.system, None, args.shots, args.seed, args.ask),
+        sampling={name: value for name in fields if (value := getattr(args, name)) is not None},
+        limits=Limits(in_flight=args.concurrency, attempts=args.attempts, timeout=args.timeout),
+        output=args.output,
+        task_paths=tuple(args.task_path),
+        data_root=args.data_root,
+        data_path=args.data_path,
+        fresh=args.fresh,
+        strict=args.strict,
+    )
+
+
+def _value(text: str) -> Any:
+    lowered = text.lower()
+    if lowered in ("true", "false"):
+        return lowered == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _json(value: Any) -> str:
+    import orjson
+
+    return orjson.dumps(value).decode()
+
+
+def _print_finished(finished: Sequence[Done], output: Path) -> None:
+    from harness.report.finished import finished_text
+
+    print(finished_text(finished, output))  # noqa: T201 - the command's product
+
+
+def _score(args: argparse.Namespace) -> int:
+    from harness.pipeline import score
+
+    done = score(args.run)
+    if args.json:
+        print(_json({"run": str(done.folder), "summary": done.summary}))  # noqa: T201 - the command's product
+    else:
+        _print_finished([done], done.folder.parent.parent)
+    return DONE if done.complete else INCOMPLETE
+
+
+def _leaderboard(args: argparse.Namespace) -> int:
+    from harness.pipeline import leaderboard
+
+    text, notes = leaderboard(args.output, args.format, published=not args.no_published)
+    print(text)  # noqa: T201 - the command's product
+    for note in notes:
+        print(note, file=sys.stderr)  # noqa: T201 - beside the product, so that a redirected table stays clean
+    return DONE
+
+
+def _catalogue(args: argparse.Namespace) -> Any:
+    from harness.suites import Catalogue
+
+    paths = getattr(args, "task_path", [])
+    return Catalogue(paths, data_root=args.data_root, data_path=getattr(args, "data_path", None))
+
+
+def _tasks_list(args: argparse.Namespace) -> int:
+    from harness.report.listing import tasks_text
+
+    print(tasks_text(_catalogue(args)))  # noqa: T201 - the command's product
+    return DONE
+
+
+def _tasks_show(args: argparse.Namespace) -> int:
+    from harness.report.listing import task_text
+
+    catalogue = _catalogue(args)
+    here, absent = catalogue.select(args.names.split(","))
+    print("\n\n".join(task_text(catalogue, task, args.language) for task in [*here, *absent]))  # noqa: T201 - the command's product
+    return DONE
+
+
+def _tasks_check(args: argparse.Namespace) -> int:
+    from harness.report.listing import checked
+
+    catalogue = _catalogue(args)
+    here, absent = catalogue.select(args.names.split(","))
+    text, good = checked(catalogue, here, absent)
+    print(text)  # noqa: T201 - the command's product
+    return DONE if good else NEGATIVE
+
+
+def _data_status(args: argparse.Namespace) -> int:
+    from harness.report.listing import data_text
+
+    print(data_text(_catalogue(args)))  # noqa: T201 - the command's product
+    return DONE
+
+
+def _data_pull(args: argparse.Namespace) -> int:
+    from harness.acquire import pull
+
+    return _brought(pull(_catalogue(args), args.suite), "everything was here already")
+
+
+def _data_import(args: argparse.Namespace) -> int:
+    from harness.acquire import import_folder
+
+    return _brought(import_folder(_catalogue(args), args.folder), "no new file of a known suite was found there")
+
+
+def _brought(paths: Sequence[Path], nothing: str) -> int:
+    print("\n".join(str(path) for path in paths) or nothing)  # noqa: T201 - the command's product
+    return DONE
+
+
+def _models_list(_args: argparse.Namespace) -> int:
+    from harness.report.listing import models_text
+
+    print(models_text())  # noqa: T201 - the command's product
+    return DONE
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from harness.report.listing import doctor_text
+
+    text, good = doctor_text(_catalogue(args))
+    print(text)  # noqa: T201 - the command's product
+    return DONE if good else NEGATIVE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code. Errors of use and of infrastructure are one message, never a traceback."""
+    top = parser()
+    args = top.parse_args(argv)
+    if args.version:
+        from importlib.metadata import version
+
+        print(f"tcm-eval {version('tcm-eval')}")  # noqa: T201 - the command's product
+        return DONE
+    if args.command is None:
+        top.print_help()
+        return USAGE
+    from harness.errors import HarnessError
+
+    call: Command = args.call
+    try:
+        return call(args)
+    except HarnessError as error:
+        print(f"tcm-eval: {error}", file=sys.stderr)  # noqa: T201 - the one message
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("tcm-eval: interrupted. All answers so far are kept; the same command goes on.", file=sys.stderr)  # noqa: T201 - the one message
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

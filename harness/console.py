@@ -1,0 +1,116 @@
+"""What a run shows while it runs: one live line a task on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from harness.plan import Plan
+from harness.report.tables import printable
+from harness.score import Reading
+from harness.types import Failure, Record
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+EVERY = 10.0
+"""Seconds between two plain lines."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One task's progress."""
+
+    task: str
+    total: int
+    done: int = 0
+    failed: int = 0
+    unparsed: int = 0
+
+    def show(self, rate: float) -> str:
+        """Return the line: done of total, failed, unparsed, requests/s, time left."""
+        left = f", {_span((self.total - self.done) / rate)} left" if rate > 0 and self.done < self.total else ""
+        trouble = f", {self.failed} failed" if self.failed else ""
+        trouble += f", {self.unparsed} unparsed" if self.unparsed else ""
+        return f"{self.task}: {self.done:,} of {self.total:,}{trouble}, {rate:.0f} req/s{left}"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Console:
+    """Shows a run's progress on `out`."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stderr
+        self._live: Live | None = None
+        self._lines: dict[str, Line] = {}
+        self._started = self._told = 0.0
+        self._count = 0
+
+    def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
+        """Say what is going to be done."""
+        total = sum(info["answers"] for info in plan.manifest["tasks"].values())
+        self._lines = {task: Line(task, info["answers"]) for task, info in plan.manifest["tasks"].items()}
+        for part, n in answered.items():
+            if part in self._lines:
+                self._lines[part].done = n
+        have = sum(answered.values())
+        tasks = len(plan.parts)
+        self._say(
+            f"{plan.name}: {total:,} questions in {tasks} task{'s' if tasks > 1 else ''}; {have:,} already answered"
+        )
+        if absent:
+            self._say(f"not asked, for their data is not here: {', '.join(absent)}  (tcm-eval data status)")
+        self._started = self._told = time.monotonic()
+        self._count = 0
+        if self.out.isatty():
+            from rich.console import Console as RichConsole
+            from rich.live import Live
+
+            self._live = Live(console=RichConsole(file=self.out), refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def record(self, record: Record, reading: Reading) -> None:
+        """Count one outcome, and show the state now and then."""
+        line = self._lines[record.task]
+        self._count += 1
+        if isinstance(record.outcome, Failure):
+            line.failed += 1
+        else:
+            line.done += 1
+            line.unparsed += reading.status == "unparsed"
+        now = time.monotonic()
+        if now - self._told >= (0.25 if self._live else EVERY):
+            self._told = now
+            self._show(now)
+
+    def _show(self, now: float) -> None:
+        rate = self._count / max(1e-9, now - self._started)
+        open_lines = [line for line in self._lines.values() if line.done < line.total] or list(self._lines.values())
+        if self._live is not None:
+            from rich.text import Text
+
+            self._live.update(Text("\n".join(printable(line.show(rate)) for line in open_lines[:12])))
+        else:
+            self._say("; ".join(line.show(rate) for line in open_lines[:3]))
+
+    def _say(self, text: str) -> None:
+        self.out.write(printable(text) + "\n")
+        self.out.flush()
+
+    def stop(self) -> None:
+        """Leave the final state of every task on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        if self._count:
+            rate = self._count / max(1e-9, time.monotonic() - self._started)
+            for line in self._lines.values():
+                self._say("  " + line.show(rate).replace(" 0 req/s", ""))

@@ -1,0 +1,190 @@
+"""Runs jobs: bounded concurrency, one retry policy, one place where outcomes go."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from harness.errors import Fatal, RateLimited, Rejected, TooLong, Transient
+from harness.types import BatchModel, Failure, FailureKind, Job, Model, Record, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard to push. `timeout` and the back-off times are seconds; `timeout` covers one attempt."""
+
+    in_flight: int = 64
+    attempts: int = 6
+    timeout: float = 300.0
+    backoff: float = 1.0
+    longest_backoff: float = 60.0
+
+
+WINDOW = 8
+"""A batched model has this many batches in flight, so that it can put requests of like length together."""
+
+
+class Batched:
+    """Makes a blocking `BatchModel` look like a `Model`.
+
+    Requests that arrive while the device works form the next window; a window is sorted by length and cut into batches. A full
+    window so gives full batches without a timer.
+    """
+
+    def __init__(self, model: BatchModel) -> None:
+        self.name = model.name
+        self.identity = model.identity
+        self._model = model
+        self._queue: asyncio.Queue[tuple[Request, asyncio.Future[Response | Failure]]] = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
+        self._loop: asyncio.Task[None] | None = None
+
+    async def generate(self, request: Request) -> Response:
+        if self._loop is None:
+            self._loop = asyncio.create_task(self._serve())
+        future: asyncio.Future[Response | Failure] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait((request, future))
+        outcome = await future
+        if isinstance(outcome, Response):
+            return outcome
+        if outcome.kind == "too_long":
+            raise TooLong(outcome.message)
+        raise Rejected(outcome.message) if outcome.kind == "bad_request" else Transient(outcome.message)
+
+    async def _serve(self) -> None:
+        while True:
+            window = [await self._queue.get()]
+            await asyncio.sleep(0)  # let every runnable worker enqueue first
+            while not self._queue.empty():
+                window.append(self._queue.get_nowait())
+            window.sort(
+                key=lambda item: _length(item[0]), reverse=True
+            )  # longest first: memory is short at once or never
+            for start in range(0, len(window), self._model.max_batch):
+                await self._answer(window[start : start + self._model.max_batch])
+
+    async def _answer(self, batch: list[tuple[Request, asyncio.Future[Response | Failure]]]) -> None:
+        requests = [request for request, _ in batch]
+        loop = asyncio.get_running_loop()
+        try:
+            answers = await loop.run_in_executor(self._thread, self._model.generate_batch, requests)
+            if len(answers) != len(batch):
+                raise RuntimeError(f"{self.name}: {len(batch)} requests, {len(answers)} answers")
+        except Exception as error:  # noqa: BLE001 - handed to every waiter, not swallowed
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+    async def aclose(self) -> None:
+        if self._loop is not None:
+            self._loop.cancel()
+        await asyncio.to_thread(self._thread.shutdown, wait=True)
+        close = getattr(self._model, "close", None)
+        if close is not None:
+            close()
+
+
+def _length(request: Request) -> int:
+    return sum(
+        len(m.content) if isinstance(m.content, str) else sum(map(_part_length, m.content)) for m in request.messages
+    )
+
+
+def _part_length(part: object) -> int:
+    return len(part) if isinstance(part, str) else 1000
+
+
+async def answer(model: Model, request: Request, limits: Limits) -> Response | Failure:
+    """Return the model's response, or the failure after the last attempt; raise `Fatal` and bugs."""
+    attempt = 0
+    while True:
+        attempt += 1
+        kind: FailureKind
+        asked: float | None = None
+        try:
+            async with asyncio.timeout(limits.timeout):
+                return await model.generate(request)
+        except TooLong as error:
+            return Failure("too_long", str(error), attempt)
+        except Rejected as error:
+            return Failure("bad_request", str(error), attempt)
+        except RateLimited as error:
+            kind, message, asked = "rate_limit", str(error), error.retry_after
+        except Transient as error:
+            kind, message, asked = "server", str(error), error.retry_after
+        except TimeoutError:
+            kind, message = "timeout", f"no answer within {limits.timeout:g} s"
+        if attempt >= limits.attempts:
+            return Failure(kind, message, attempt)
+        wait = min(limits.longest_backoff, limits.backoff * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
+        await asyncio.sleep(max(wait, asked or 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What the engine still has to do for one job: the answers it has already, and the step to go on from."""
+
+    job: Job
+    done: tuple[Response, ...] = ()
+
+
+async def run(
+    model: Model,
+    todo: Iterator[Todo],
+    limits: Limits,
+    put: Callable[[Record, Job], None],
+    identity: str,
+) -> int:
+    """Answer every step of every job and `put` one record each, keyed by the subject's `identity`; return how many were put.
+
+    `todo` is pulled lazily by `limits.in_flight` workers, so memory does not grow with its length. A chain stops at its first
+    failure. `Fatal` and bugs stop the run; everything put so far stays.
+    """
+    put_count = 0
+
+    async def follow(item: Todo) -> None:
+        nonlocal put_count
+        job, responses = item.job, list(item.done)
+        while (request := job.next(responses)) is not None:
+            outcome = await answer(model, request, limits)
+            sample, turn = job.sample, len(responses)
+            place = (job.repeat, job.variant, turn, job.role)
+            put(Record(request.key(identity, job.repeat), sample.task, sample.id, outcome, *place), job)
+            put_count += 1
+            if isinstance(outcome, Failure):
+                return
+            responses.append(outcome)
+
+    async def worker() -> None:
+        for item in todo:
+            await follow(item)
+            await asyncio.sleep(0)  # an adapter that never waits must not starve the rest
+
+    try:
+        await _all_or_first_error([worker] * limits.in_flight)
+    finally:
+        await model.aclose()
+    return put_count
+
+
+async def _all_or_first_error(workers: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(_run(worker))
+    except BaseExceptionGroup as errors:
+        first: BaseException = errors.subgroup(Fatal) or errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+
+
+async def _run(worker: Callable[[], Awaitable[None]]) -> None:
+    await worker()

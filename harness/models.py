@@ -1,0 +1,185 @@
+"""`--model` -> a subject that answers: registry entries (aliases, own prompts, what they were trained on) and providers."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sysconfig
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness.errors import UsageError, unknown
+from harness.registry import adapter_names, get_adapter
+from harness.suites import Closed
+from harness.types import BatchModel, Model
+
+
+class Way(Closed):
+    """One way to reach a model: provider, the provider's name of it, and the provider's settings."""
+
+    provider: str
+    model: str
+    settings: Mapping[str, Any] = {}
+    needs: str = ""
+
+
+class Entry(Closed):
+    """One alias of `registry.yaml`. The first way that is possible here is taken."""
+
+    title: str = ""
+    ways: tuple[Way, ...] = ()
+    own_system: str | None = None
+    max_tokens: int | None = None
+    trained_on: tuple[str, ...] = ()
+    published_only: bool = False
+    confirmed: bool = True
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is asked: a display name, how to build it, and what the registry knows about it."""
+
+    name: str
+    provider: str
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    own_system: str | None = None
+    max_tokens: int | None = None
+    trained_on: tuple[str, ...] = ()
+
+    def build(self) -> Model | BatchModel:
+        """Return the model, ready to answer; raise UsageError for wrong settings, Fatal when it cannot be reached."""
+        make = get_adapter(self.provider)
+        _check_settings(self.provider, make, self.settings)
+        built: Model | BatchModel = make(self.model, **self.settings)
+        return built
+
+
+def _check_settings(provider: str, make: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+    allowed = [name for name in inspect.signature(make).parameters if name != "model"]
+    for name in settings:
+        if name not in allowed:
+            raise unknown(f"setting of provider {provider}", name, allowed)
+
+
+@lru_cache(maxsize=1)
+def entries() -> Mapping[str, Entry]:
+    """Return all aliases: ours and those of the user's own file (`TCM_EVAL_REGISTRY`), which may replace ours."""
+    found: dict[str, Entry] = {}
+    spec = find_spec("model_adapters")
+    files = [Path(place) / "registry.yaml" for place in (spec.submodule_search_locations or ())] if spec else []
+    own = os.environ.get("TCM_EVAL_REGISTRY")
+    if own:
+        files.append(Path(own))
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"model registry {file} does not exist (TCM_EVAL_REGISTRY names it)")
+        try:
+            raw = yaml.safe_load(file.read_text("utf-8")) or {}
+            found.update({str(name): Entry.model_validate(entry) for name, entry in raw.items()})
+        except (yaml.YAMLError, ValidationError, AttributeError) as error:
+            raise UsageError(f"{file}: {error}") from None
+    return found
+
+
+def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> list[Subject]:
+    """Return the subjects that `--model text` means: one, or two when the entry has a prompt of its own.
+
+    Raises UsageError for an unknown provider or alias, and for an alias none of whose ways is possible here.
+    """
+    provider, slash, model = text.partition("/")
+    if slash and text not in entries():
+        if provider not in adapter_names():
+            raise unknown(
+                "provider",
+                provider,
+                adapter_names(),
+                "A model is an alias or provider/name: see `tcm-eval models list`.",
+            )
+        if not model:
+            raise UsageError(f"--model {text}: the part after '/' is empty. Example: server/qwen2.5-7b-instruct")
+        return [Subject(name or text, provider, model, settings)]
+    if text not in entries():
+        if text in adapter_names():
+            raise UsageError(f"--model {text}: add the model's name after '/', for example {text}/NAME")
+        raise unknown(
+            "model", text, entries(), "Or provider/name, for example server/NAME: see `tcm-eval models list`."
+        )
+    return _from_entry(text, entries()[text], settings, name)
+
+
+def _from_entry(alias: str, entry: Entry, settings: Mapping[str, Any], name: str | None) -> list[Subject]:
+    if entry.published_only:
+        raise UsageError(f"{alias} has no API and no weights: only its published numbers can be shown. {entry.notes}")
+    if "base_url" in settings:  # the user says where it runs
+        way = next((w for w in entry.ways if w.provider == "server"), Way(provider="server", model=alias))
+    else:
+        reasons = {f"{w.provider}/{w.model}": obstacle(w) for w in entry.ways}
+        possible = [w for w in entry.ways if not reasons[f"{w.provider}/{w.model}"]]
+        if not possible:
+            tried = "".join(f"\n  - {way}: {reason}" for way, reason in reasons.items())
+            raise UsageError(
+                f"{alias} cannot be run here yet. Tried:{tried or ' nothing: it has no way declared.'}\n"
+                f"Ways out:\n  - serve it anywhere with an OpenAI-compatible server, then: "
+                f"tcm-eval run --model {alias} --base-url http://127.0.0.1:8000/v1 ...\n"
+                f"  - name another model: see `tcm-eval models list`"
+            )
+        way = possible[0]
+    merged = {**way.settings, **settings}
+    common = Subject(name or alias, way.provider, way.model, merged, None, entry.max_tokens, entry.trained_on)
+    if entry.own_system is None:
+        return [common]
+    own = Subject(
+        f"{name or alias} (own prompt)",
+        way.provider,
+        way.model,
+        merged,
+        entry.own_system,
+        entry.max_tokens,
+        entry.trained_on,
+    )
+    return [common, own]
+
+
+def obstacle(way: Way) -> str:
+    """Return why a way is not possible here, empty when it is."""
+    if way.provider not in adapter_names():
+        return f"this installation has no provider '{way.provider}'"
+    for package in filter(None, (part.strip() for part in way.needs.split(","))):
+        kind, _, rest = package.partition(":")
+        if kind == "package" and find_spec(rest) is None:
+            return f"package '{rest}' is not installed (pip install 'tcm-eval[{'vllm' if rest == 'vllm' else 'hf'}]')"
+        if kind == "env" and not os.environ.get(rest):
+            return f"environment variable {rest} is not set"
+        if kind == "gpu" and not _has_gpu():
+            return "no GPU was found"
+        if kind == "hub" and not _in_hub_cache(rest):
+            return f"{rest} is not in the local model cache (fetch it once with: hf download {rest})"
+        if kind == "folder" and not Path(os.path.expandvars(rest)).expanduser().is_dir():
+            return f"folder {rest} does not exist"
+    return ""
+
+
+def _has_gpu() -> bool:
+    return Path("/dev/nvidia0").exists() or Path("/dev/kfd").exists()
+
+
+def _in_hub_cache(repository: str) -> bool:
+    home = os.environ.get("HF_HUB_CACHE") or str(
+        Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub"
+    )
+    return (Path(home) / f"models--{repository.replace('/', '--')}").is_dir()
+
+
+def published_root() -> Path:
+    """Return the folder of published numbers: the checkout's, or the installed one."""
+    beside = Path(__file__).resolve().parent.parent / "results" / "published"
+    return beside if beside.is_dir() else Path(sysconfig.get_path("data")) / "share" / "tcm-eval" / "published"

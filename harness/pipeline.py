@@ -1,0 +1,290 @@
+"""The whole story on one screen: run() = answer(), score(), report(). Documented for notebooks in docs/api.md."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import engine, summary
+from harness.engine import WINDOW, Batched, Limits
+from harness.errors import UsageError
+from harness.models import Subject, published_root, resolve
+from harness.plan import Earlier, Part, Plan, Selection, open_plan, pending, prepare
+from harness.prompts import Style
+from harness.report.leaderboard import build
+from harness.report.results import load
+from harness.report.results import published as load_published
+from harness.report.tables import Form, render
+from harness.score import Reading, read, score_task
+from harness.store import (
+    Index,
+    Writer,
+    encode_record,
+    encode_score,
+    explain,
+    read_json,
+    read_scores,
+    write_json,
+    write_lines,
+)
+from harness.suites import Catalogue
+from harness.types import BatchModel, Failure, Job, Model, Record, Sampling, Score
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What the user asked for. `sampling` holds only the fields that were stated."""
+
+    model: str
+    tasks: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    style: Style = field(default_factory=Style)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    output: Path = Path("results")
+    task_paths: tuple[Path, ...] = ()
+    data_root: Path | None = None
+    data_path: Path | None = None
+    fresh: bool = False
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished run: its folder and its summary."""
+
+    folder: Path
+    summary: dict[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.summary["complete"])
+
+
+class Watch(Protocol):
+    """Sees a run's progress; the console is one, a notebook may have another."""
+
+    def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None: ...
+
+    def record(self, record: Record, reading: Reading) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Silent:
+    """Watches nothing."""
+
+    def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
+        """Ignore the start."""
+
+    def record(self, record: Record, reading: Reading) -> None:
+        """Ignore a record."""
+
+    def stop(self) -> None:
+        """Ignore the end."""
+
+
+def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
+    """Ask, score and summarise; return one finished run per subject (two when the model has a prompt of its own).
+
+    Raises UsageError for wrong input, AdapterError when the model cannot be used, StorageError when results cannot be written.
+    Whatever was answered before an error stays in the run's folder, and the same call goes on from there.
+    """
+    catalogue = open_catalogue(spec)
+    here, absent = catalogue.select(spec.tasks)
+    missing = {task.id: catalogue.bring(task.suite) for task in absent}
+    if missing and (spec.strict or not here):
+        listed = "".join(f"\n  {task}: {command}" for task, command in missing.items())
+        raise UsageError(f"the data of these tasks is not here:{listed}")
+    done = []
+    for subject in resolve(spec.model, spec.settings, spec.name):
+        plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
+        answer(plan, model, spec, watch or Silent())
+        done.append(score(plan.folder, plan=plan))
+    return done
+
+
+def open_catalogue(spec: RunSpec) -> Catalogue:
+    """Return the suites that a spec can see."""
+    return Catalogue(spec.task_paths, data_root=spec.data_root, data_path=spec.data_path)
+
+
+def _prepare(
+    spec: RunSpec, subject: Subject, catalogue: Catalogue, task_ids: Sequence[str], missing: Mapping[str, str]
+) -> tuple[Plan, Model | BatchModel]:
+    """Return the plan of one subject's run, in its folder, and the model ready to answer."""
+    style = replace(spec.style, own_system=subject.own_system)
+    budget = {"max_tokens": subject.max_tokens} if subject.max_tokens and "max_tokens" not in spec.sampling else {}
+    tasks, _ = catalogue.select(task_ids)
+    parts = [prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}) for task in tasks]
+    model = subject.build()
+    identity = dict(model.identity)
+    if subject.own_system:
+        identity["own_prompt"] = subject.own_system
+    extra = {
+        "subject": {"name": subject.name, "identity": identity, "trained_on": list(subject.trained_on)},
+        "absent": dict(missing),
+        "limits": asdict(spec.limits),
+        "task_paths": [str(path.resolve()) for path in spec.task_paths],
+        "data_root": str(catalogue.data_root),
+        "data_path": str(spec.data_path.resolve()) if spec.data_path else None,
+    }
+    runs = spec.output / "runs"
+    with explain(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
+    if spec.fresh and (plan.folder / "records.jsonl").exists():
+        _set_aside(plan.folder)
+        plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
+    return plan, model
+
+
+def _set_aside(folder: Path) -> None:
+    """Rename a run's folder so that a fresh one can take its name: paid answers are never deleted."""
+    number = 1
+    while (old := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    folder.rename(old)
+
+
+def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -> int:
+    """Ask everything that still needs an answer; return how many calls were recorded."""
+    limits = spec.limits
+    if isinstance(model, BatchModel):
+        limits = replace(limits, in_flight=max(limits.in_flight, WINDOW * model.max_batch))
+        asked: Model = Batched(model)
+    else:
+        asked = model
+    records = plan.folder / "records.jsonl"
+    parts = {part.task.id: part for part in plan.parts}
+    with Writer(records) as writer:
+        index = Index(records)
+        earlier = Earlier(plan.folder.parent, plan) if not spec.fresh else Earlier(plan.folder / "none", plan)
+        watch.start(plan, _answered(plan, index), list(plan.manifest["absent"]))
+
+        def put(record: Record, job: Job) -> None:
+            writer.append(encode_record(record))
+            part = parts[record.task]
+            watch.record(record, read(part.task, part.prompter.style.ask, job, record))
+
+        todo = pending(plan, index, earlier, put)
+        started = time.monotonic()
+        try:
+            count = asyncio.run(engine.run(asked, todo, limits, put, plan.identity_key))
+        finally:
+            watch.stop()
+            index.close()
+    if count:
+        _note_time(plan.folder, time.monotonic() - started, count)
+    return count
+
+
+def _answered(plan: Plan, index: Index) -> dict[str, int]:
+    return {"": index.answered, "failed": index.failed} if plan.parts else {}
+
+
+def _note_time(folder: Path, seconds: float, calls: int) -> None:
+    """Keep how long each session of a run took: figures of speed are made of it."""
+    path = folder / "sessions.json"
+    sessions = read_json(path)["sessions"] if path.exists() else []
+    sessions.append({"seconds": round(seconds, 3), "calls": calls})
+    write_json(path, {"schema": 1, "sessions": sessions})
+
+
+def score(folder: Path, plan: Plan | None = None) -> Done:
+    """Score a run's records anew and write its scores and its summary; no model is called."""
+    manifest = read_json(folder / "manifest.json")
+    plan = plan or reopen(folder, manifest)
+    index = Index(folder / "records.jsonl")
+    usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0, "adopted": 0}
+    marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
+    path = folder / "scores.jsonl"
+    scores = (one for part in plan.parts for one in _part_scores(plan, part, index, usage, marks))
+    write_lines(path, map(encode_score, scores))
+    index.close()
+    sessions = folder / "sessions.json"
+    spent = sum(s["seconds"] for s in read_json(sessions)["sessions"]) if sessions.exists() else 0.0
+    extra = {
+        "usage": {**usage, "wall_seconds": round(spent, 3)},
+        **{name: sorted(values) for name, values in marks.items()},
+        "absent": manifest.get("absent", {}),
+    }
+    result = summary.of(manifest, read_scores(path), extra)
+    write_json(folder / "summary.json", result)
+    return Done(folder, result)
+
+
+def _part_scores(
+    plan: Plan, part: Part, index: Index, usage: dict[str, Any], marks: dict[str, set[str]]
+) -> Iterator[Score]:
+    def last(job: Job) -> Record | None:
+        record, turn = index.get(job.slot(0)), 0
+        while record is not None and not isinstance(record.outcome, Failure):
+            _count(record, usage, marks)
+            turn += 1
+            if part.task.history != "own" or part.task.type != "dialogue":
+                return record
+            following = index.get(job.slot(turn))
+            if following is None:
+                script = [t for t in job.sample.fields.get("turns", []) if t["role"] == "user"]
+                return record if turn >= len(script) else None
+            record = following
+        return record
+
+    return score_task(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), last)
+
+
+def _count(record: Record, usage: dict[str, Any], marks: dict[str, set[str]]) -> None:
+    response = record.outcome
+    if isinstance(response, Failure):
+        return
+    usage["calls"] += 1
+    usage["adopted"] += record.origin is not None
+    usage["tokens_in"] += response.tokens_in
+    usage["tokens_out"] += response.tokens_out
+    usage["seconds"] += response.seconds
+    if response.model_version:
+        marks["model_versions"].add(response.model_version)
+    marks["not_accepted"].update(response.not_accepted)
+
+
+def reopen(folder: Path, manifest: Mapping[str, Any]) -> Plan:
+    """Return the plan of an existing run; raise UsageError when its tasks or data are gone or have changed."""
+    paths = tuple(Path(p) for p in manifest.get("task_paths", []))
+    root, data_path = manifest.get("data_root"), manifest.get("data_path")
+    catalogue = Catalogue(
+        paths, data_root=Path(root) if root else None, data_path=Path(data_path) if data_path else None
+    )
+    selection = Selection(**manifest["selection"])
+    style = Style(**manifest["style"])
+    parts = []
+    for task_id, info in manifest["tasks"].items():
+        here, absent = catalogue.select([task_id])
+        if absent:
+            raise UsageError(
+                f"{folder}: the data of {task_id} is no longer here. Bring it with: {catalogue.bring(absent[0].suite)}"
+            )
+        sampling = {**info["sampling"], "stop": tuple(info["sampling"]["stop"])}
+        part = prepare(catalogue, here[0], style, selection, asdict(Sampling(**sampling)))
+        if dict(part.data) != info["data"]:
+            raise UsageError(
+                f"{folder}: the data of {task_id} has changed since the run. Bring the old version back to score it again."
+            )
+        parts.append(part)
+    subject = manifest["subject"]
+    return Plan(subject["name"], subject["identity"], parts, selection, catalogue, folder, dict(manifest))
+
+
+def leaderboard(output: Path, form: Form, *, published: bool = True) -> tuple[str, list[str]]:
+    """Return the leaderboard of a results folder in one form, and notes on runs that were left out."""
+    runs, left = load(output)
+    numbers = load_published(published_root()) if published else []
+    width = shutil.get_terminal_size((120, 40)).columns
+    return render(build(runs, numbers), form, width=width), [f"left out: {run.folder}: {run.reason}" for run in left]

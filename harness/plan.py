@@ -1,0 +1,303 @@
+"""Run spec -> manifest + the requests that still need an answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from harness.datasets import census, chosen, stream
+from harness.engine import Todo
+from harness.errors import UsageError
+from harness.prompts import Prompter, Style
+from harness.registry import get_extractor, get_metric
+from harness.store import SCHEMA, Index, read_json, read_lines, write_json
+from harness.suites import Catalogue, MetricUse, TaskSpec, file_sha256
+from harness.types import Job, Record, Response, Sample, Sampling
+
+VERSION = "0.1"
+"""The part of tcm-eval's version that may change a number; it stands in every signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which samples of the chosen tasks a run asks, and how often. `limit` is per task; `variants` rotates the options."""
+
+    split: str | None = "test"
+    limit: int | None = None
+    repeats: int = 1
+    variants: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One task of a run, worded and counted."""
+
+    task: TaskSpec
+    prompter: Prompter
+    data: Mapping[str, str]
+    samples: int
+
+    def metrics(self) -> tuple[MetricUse, ...]:
+        """Return the metrics that score this part: the task's, or those of option log-probabilities."""
+        ask = self.prompter.style.ask
+        if ask == "generate" or self.task.type not in ("single_choice", "multiple_choice"):
+            return self.task.metric_uses
+        names = ("accuracy_letter",) if ask == "letter" else ("accuracy_text", "accuracy_text_norm")
+        return tuple(MetricUse(name=name) for name in names)
+
+    def comparison_id(self, use: MetricUse, selection: Selection) -> str:
+        """Return what must be equal for two numbers to be compared: task, data, prompt, sampling, shots, metric."""
+        metric, s, style = get_metric(use.name), self.prompter.sampling, self.prompter.style
+        said = metric.signature(use.options)
+        sampling = (
+            f"temp:{s.temperature:g}|top_p:{s.top_p:g}|top_k:{s.top_k}|rep:{s.repetition_penalty:g}|max:{s.max_tokens}"
+        )
+        stop = f"|stop:{_short(list(s.stop))}" if s.stop else ""
+        reader = get_extractor(self.task.extractor).signature if style.ask == "generate" else f"argmax-{style.ask}"
+        return (
+            f"tcm-eval:{VERSION}|task:{self.task.id}@{self.task.version}|data:{_short(self.data)}|{_which(selection)}"
+            f"|prompt:{self.prompter.fingerprint}|{sampling}{stop}|seed:{s.seed}"
+            f"|shots:{style.shots}{f'@{style.seed}' if style.shots else ''}|read:{reader}"
+            f"|metric:{metric.name}@{metric.version}{f'({said})' if said else ''}"
+        )
+
+
+def _which(selection: Selection) -> str:
+    parts = [f"split:{selection.split or 'all'}"]
+    if selection.limit is not None:
+        parts.append(f"limit:{selection.limit}@{selection.seed}")
+    if selection.repeats > 1:
+        parts.append(f"repeats:{selection.repeats}")
+    if selection.variants > 1:
+        parts.append(f"rotations:{selection.variants}")
+    return "|".join(parts)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=dict)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that a run is going to do, and the folder it does it in."""
+
+    name: str
+    identity: Mapping[str, str]
+    parts: list[Part]
+    selection: Selection
+    catalogue: Catalogue
+    folder: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity_key(self) -> str:
+        """Return the text that stands for the subject in every answer's key."""
+        return json.dumps(dict(self.identity), sort_keys=True, ensure_ascii=False)
+
+    def jobs(self, part: Part) -> Iterator[Job]:
+        """Yield every job of a part: samples in file order, then repeats, then rotations."""
+        selection = self.selection
+        for sample in chosen(self.catalogue, part.task, selection.split, selection.limit, selection.seed):
+            for repeat in range(selection.repeats):
+                for variant in range(_variants(sample, selection.variants)):
+                    yield part.prompter.job(sample, repeat, variant)
+
+
+def _variants(sample: Sample, wanted: int) -> int:
+    return min(wanted, len(sample.options)) if sample.options and wanted > 1 else 1
+
+
+def prepare(
+    catalogue: Catalogue, task: TaskSpec, style: Style, selection: Selection, sampling: Mapping[str, Any]
+) -> Part:
+    """Return one task worded and counted; raise UsageError for bad data, an unknown metric or too few examples."""
+    for use in task.metric_uses:
+        get_metric(use.name)
+    get_extractor(task.extractor)
+    data = {path.name: file_sha256(path) for path in catalogue.data_files(task)}
+    counted = census(catalogue, task, selection.split)
+    if not counted:
+        splits = sorted({sample.split for sample in stream(catalogue, task)})
+        raise UsageError(f"{task.id}: split '{selection.split}' is empty. The task has: {', '.join(splits)}.")
+    decoding = replace(Sampling(**{**task.sampling.model_dump(), "seed": selection.seed}), **sampling)
+    examples: Sequence[Sample] = ()
+    if style.shots:
+        examples = [s for s in stream(catalogue, task) if s.split in ("validation", "train")]
+    prompter = Prompter(task, style, decoding, examples)
+    shape = {"columns": task.columns.model_dump(mode="json"), "split": task.split.model_dump(mode="json")}
+    return Part(
+        task,
+        prompter,
+        {**data, "": _short(shape)},
+        counted if selection.limit is None else min(counted, selection.limit),
+    )
+
+
+def open_plan(
+    name: str,
+    identity: Mapping[str, str],
+    parts: list[Part],
+    selection: Selection,
+    catalogue: Catalogue,
+    runs: Path,
+    extra: Mapping[str, Any],
+) -> Plan:
+    """Return the plan of a run in its folder below `runs`, and write its manifest if it is new.
+
+    The folder's name is a hash of all that determines the answers, so the same command finds the same folder again.
+    """
+    determined = {
+        "identity": dict(identity),
+        "tasks": {
+            part.task.id: {
+                "version": part.task.version,
+                "data": part.data,
+                "prompt": part.prompter.fingerprint,
+                "sampling": asdict(part.prompter.sampling),
+                "shots": [part.prompter.style.shots, part.prompter.style.seed],
+            }
+            for part in parts
+        },
+        "selection": asdict(selection),
+    }
+    digest = hashlib.sha256(json.dumps(determined, sort_keys=True, default=dict).encode()).hexdigest()[:10]
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-60:] or "model"
+    plan = Plan(name, identity, parts, selection, catalogue, runs / f"{safe}-{digest}")
+    path = plan.folder / "manifest.json"
+    if path.exists():
+        plan.manifest = read_json(path)
+    else:
+        plan.manifest = _manifest(plan, determined, extra)
+        write_json(path, plan.manifest)
+    return plan
+
+
+def _manifest(plan: Plan, determined: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = {}
+    for part in plan.parts:
+        suite = plan.catalogue.suites[part.task.suite]
+        tasks[part.task.id] = {
+            **determined["tasks"][part.task.id],
+            "type": part.task.type,
+            "title": part.task.title,
+            "headline": part.metrics()[0].name if part.prompter.style.ask != "generate" else part.task.headline_metric,
+            "suite_version": suite.version,
+            "licence": suite.licence,
+            "samples": part.samples,
+            "answers": sum(1 for _ in plan.jobs(part))
+            if plan.selection.variants > 1
+            else part.samples * plan.selection.repeats,
+            "metrics": {use.name: part.comparison_id(use, plan.selection) for use in part.metrics()},
+        }
+    style = plan.parts[0].prompter.style
+    return {
+        "schema": SCHEMA,
+        "run": plan.folder.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "subject": {"name": plan.name, "identity": dict(plan.identity)},
+        "tasks": tasks,
+        "selection": asdict(plan.selection),
+        "style": asdict(style),
+        "environment": environment(),
+        **extra,
+    }
+
+
+def environment() -> dict[str, str]:
+    """Return the versions of Python, of the machine's system and of the packages that may change a number."""
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    for package in (
+        "tcm-eval",
+        "numpy",
+        "sacrebleu",
+        "rouge-score",
+        "nltk",
+        "bert-score",
+        "transformers",
+        "torch",
+        "aiohttp",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class Earlier:
+    """Answers of earlier runs of the same subject, by key, so that no question is ever paid for twice."""
+
+    def __init__(self, runs: Path, plan: Plan) -> None:
+        self._places: dict[str, tuple[Path, int]] = {}
+        for manifest in sorted(runs.glob("*/manifest.json")):
+            if manifest.parent == plan.folder:
+                continue
+            try:
+                known = read_json(manifest)["subject"]["identity"]
+            except (UsageError, KeyError):
+                continue  # another version's run, or none: there is nothing to adopt from it
+            if known == dict(plan.identity):
+                self._note(manifest.parent / "records.jsonl")
+
+    def _note(self, records: Path) -> None:
+        if records.exists():
+            for _, offset, row in read_lines(records):
+                if "response" in row:
+                    self._places[str(row.get("key"))] = (records, offset)
+
+    def find(self, key: str) -> tuple[Response, str] | None:
+        """Return the response stored under `key` and the name of its run, or None."""
+        if key not in self._places:
+            return None
+        from harness.store import decode_record
+
+        path, offset = self._places[key]
+        with path.open("rb") as file:
+            file.seek(offset)
+            record = decode_record(json.loads(file.readline()))
+        if record.key != key or not isinstance(record.outcome, Response):
+            return None
+        return record.outcome, record.origin or path.parent.name
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def pending(plan: Plan, index: Index, earlier: Earlier, put: Callable[[Record, Job], None]) -> Iterator[Todo]:
+    """Yield what still needs an answer, in sample order; adopt (`put`) equal answers of earlier runs on the way."""
+    identity = plan.identity_key
+    for part in plan.parts:
+        for job in plan.jobs(part):
+            todo = _rest(job, identity, index, earlier, put)
+            if todo is not None:
+                yield todo
+
+
+def _rest(job: Job, identity: str, index: Index, earlier: Earlier, put: Callable[[Record, Job], None]) -> Todo | None:
+    done: list[Response] = []
+    while (request := job.next(done)) is not None:
+        key, place = request.key(identity, job.repeat), job.slot(len(done))
+        if index.has_answer(place, key):
+            record = index.get(place)
+            if record is None or not isinstance(record.outcome, Response):
+                raise UsageError(f"{index.path}: changed while it was read")
+            done.append(record.outcome)
+        elif found := earlier.find(key):
+            response, origin = found
+            turn = len(done)
+            where = (job.repeat, job.variant, turn, job.role, origin)
+            put(Record(key, job.sample.task, job.sample.id, response, *where), job)
+            done.append(response)
+        else:
+            return Todo(job, tuple(done))
+    return None

@@ -1,0 +1,128 @@
+"""What is wrong or doubtful in a task's data, found before anything is asked."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.datasets import census, stream
+from harness.errors import UsageError
+from harness.prompts import Prompter, Style, reference_answer
+from harness.registry import get_extractor, get_metric
+from harness.suites import Catalogue, TaskSpec
+from harness.text import fold
+from harness.types import Blanks, Case, Choice, Reference, Sample, Sampling
+
+Level = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found. An error would give wrong numbers; a warning is worth a look."""
+
+    level: Level
+    what: str
+    samples: tuple[str, ...]
+    message: str
+
+
+def check(catalogue: Catalogue, task: TaskSpec) -> list[Finding]:
+    """Return all findings of one task; the first malformed row is an error and ends the check."""
+    try:
+        census(catalogue, task)
+        samples = list(stream(catalogue, task))
+    except UsageError as error:
+        return [Finding("error", "data", (), str(error))]
+    return [*_duplicates(samples), *_options(samples), *_oracle(task, samples), *_splits(samples)]
+
+
+def _question(sample: Sample) -> str:
+    turns = "".join(turn["content"] for turn in sample.fields.get("turns", []))
+    extra = "".join(str(v) for k, v in sorted(sample.fields.items()) if k not in ("question", "options", "turns"))
+    return re.sub(r"[\W_]+", "", fold(f"{sample.question}{turns}{extra}"))
+
+
+def _target_key(sample: Sample) -> str:
+    """Return the answer in words, so that the same options in another order compare equal."""
+    if isinstance(sample.target, Choice):
+        return "".join(sorted(fold(sample.options[letter]) for letter in sample.target.letters))
+    return repr(sample.target)
+
+
+def _duplicates(samples: list[Sample]) -> Iterator[Finding]:
+    same: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        options = "".join(sorted(fold(text) for text in sample.options.values()))
+        same[f"{_question(sample)}\x1f{options}"].append(sample)
+    for items in same.values():
+        if len(items) < 2:
+            continue
+        ids = tuple(item.id for item in items)
+        if len({_target_key(item) for item in items}) > 1:
+            yield Finding("error", "conflicting keys", ids, "the same question with different answers")
+        else:
+            yield Finding("warning", "duplicates", ids, "the same question more than once (counted as one cluster)")
+
+
+def _options(samples: list[Sample]) -> Iterator[Finding]:
+    for sample in samples:
+        texts = [fold(text) for text in sample.options.values()]
+        if len(set(texts)) < len(texts):
+            yield Finding(
+                "error",
+                "equal options",
+                (sample.id,),
+                f"two options read the same: {', '.join(sample.options.values())}",
+            )
+
+
+def _oracle(task: TaskSpec, samples: list[Sample]) -> Iterator[Finding]:
+    """Answer every question with its own key: it must score 1, and must not stand in the prompt."""
+    prompter = Prompter(task, Style(), Sampling())
+    extractor = get_extractor(task.extractor)
+    metric = get_metric(task.headline_metric)
+    options = next(use.options for use in task.metric_uses if use.name == metric.name)
+    for sample in samples:
+        try:
+            prompt = prompter.render(sample)
+        except UsageError as error:
+            yield Finding("error", "prompt", (sample.id,), str(error))
+            return
+        answer = extractor.read(reference_answer(sample), sample)
+        if answer is None:
+            yield Finding("error", "unreadable key", (sample.id,), "the key itself cannot be read as an answer")
+            continue
+        value = metric.score([(sample, answer)], options)[0].value
+        if value is not None and value < 1 - 1e-9:
+            yield Finding(
+                "error", "key does not score 1", (sample.id,), f"the key as answer scores {value:.3f} {metric.name}"
+            )
+        if _leaks(sample, prompt):
+            yield Finding("error", "gold in the prompt", (sample.id,), "the reference answer stands in the prompt")
+
+
+def _leaks(sample: Sample, prompt: str) -> bool:
+    shown = fold(prompt)
+    match sample.target:
+        case Choice():
+            return False  # the right option must stand there
+        case Blanks(accepted):
+            return all(len(one[0]) > 3 and fold(one[0]) in shown for one in accepted)
+        case Reference(texts) | Case(texts):
+            return any(len(text) > 20 and fold(text) in shown for text in texts)
+
+
+def _splits(samples: list[Sample]) -> Iterator[Finding]:
+    where: dict[str, set[str]] = defaultdict(set)
+    ids: dict[str, list[str]] = defaultdict(list)
+    for sample in samples:
+        group = sample.group or sample.id
+        where[group].add(sample.split)
+        ids[group].append(sample.id)
+    for group, splits in where.items():
+        if len(splits) > 1:
+            message = f"group '{group}' stands in several splits: {', '.join(sorted(splits))}"
+            yield Finding("error", "leak between splits", tuple(ids[group]), message)

@@ -1,0 +1,1 @@
+"""Summaries -> what people look at: tables, figures, pages."""

@@ -1,0 +1,74 @@
+"""What a run says at its end: a line a task, what is missing, and where everything lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.report.tables import Cell, Table, render
+
+
+class Finished(Protocol):
+    """A run's folder and summary."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def summary(self) -> dict[str, Any]: ...
+
+
+def finished_text(finished: Sequence[Finished], output: Path) -> str:
+    """Return the closing text of one or more runs."""
+    blocks = [_one(done) for done in finished]
+    blocks.append(
+        f"All runs side by side: tcm-eval leaderboard{'' if output == Path('results') else f' --output {output}'}"
+    )
+    return "\n\n".join(blocks)
+
+
+def _one(done: Finished) -> str:
+    summary = done.summary
+    rows = []
+    for task, metrics in summary["tasks"].items():
+        rows += [(f"{task}  {metric}", _cells(row)) for metric, row in metrics.items()]
+    for metric, kinds in summary["overall"].items():
+        rows += [
+            (f"all tasks, {kind}  {metric}", _cells(row))
+            for kind, row in kinds.items()
+            if row and _worth(summary, kind)
+        ]
+    columns = ["mean", "95% interval", "chance", "n", "answers"]
+    notes = [*_trouble(summary), f"run folder: {done.folder}"]
+    return render([Table(str(summary["subject"]["name"]), columns, rows, notes)], "table", width=120)
+
+
+def _worth(summary: Mapping[str, Any], kind: str) -> bool:
+    return kind == "macro" or len(summary["tasks"]) > 1
+
+
+def _cells(row: Mapping[str, Any]) -> list[Cell]:
+    interval = f"{row['low']:.3f} to {row['high']:.3f}" if row["low"] is not None and row["high"] is not None else "–"
+    counts = {status: n for status, n in row.get("counts", {}).items() if n}
+    said = ", ".join(f"{n} {status}" for status, n in counts.items()) or f"{row.get('disciplines', 0)} disciplines"
+    chance = Cell(text=f"{row['chance']:.3f}") if "chance" in row else Cell()
+    mean = Cell(text="–" if row["mean"] is None else f"{row['mean']:.3f}")
+    return [mean, Cell(text=interval), chance, Cell(text=str(row["n"])), Cell(text=said)]
+
+
+def _trouble(summary: Mapping[str, Any]) -> list[str]:
+    notes = []
+    failed = sum(max(row["counts"]["failed"] for row in metrics.values()) for metrics in summary["tasks"].values())
+    unscored = sum(row["counts"]["unscored"] for metrics in summary["tasks"].values() for row in metrics.values())
+    if failed:
+        notes.append(
+            f"INCOMPLETE: {failed} questions have no answer (failed calls are not wrong answers). Run the same command again."
+        )
+    if unscored:
+        notes.append(f"INCOMPLETE: {unscored} scores could not be computed.")
+    for task, command in summary.get("absent", {}).items():
+        notes.append(f"not asked: {task}; its data is not here. Bring it with: {command}")
+    if summary.get("not_accepted"):
+        notes.append(f"the model did not accept: {', '.join(summary['not_accepted'])}")
+    return notes

@@ -1,0 +1,197 @@
+"""Runs -> leaderboard tables: models by task and by discipline, with intervals, counts and published numbers set apart.
+
+Numbers share a column only when their comparison ids are equal. A model known to have been trained on a suite is marked † and
+gets no rank there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.report.results import Published, Run
+from harness.report.tables import Cell, Table
+from harness.types import DISCIPLINES, STATUSES
+
+TRAINED = "†"
+INCOMPLETE = "*"
+NOT_ACCEPTED = "‡"
+
+
+def build(runs: Sequence[Run], published: Sequence[Published] = ()) -> list[Table]:
+    """Return the tables of a leaderboard: per suite by task, by discipline and counts, then the published numbers."""
+    tables: list[Table] = []
+    suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
+    for suite in suites:
+        mine = [run for run in runs if any(t.partition("/")[0] == suite for t in run.summary["tasks"])]
+        tables.append(_by_task(suite, mine))
+        by_discipline = _by_discipline(suite, mine)
+        if by_discipline:
+            tables.append(by_discipline)
+        tables.append(_counts(suite, mine))
+    return tables + _published(published)
+
+
+def _by_task(suite: str, runs: Sequence[Run]) -> Table:
+    columns: dict[tuple[str, str, str], None] = {}
+    for run in runs:
+        for task, metrics in run.summary["tasks"].items():
+            if task.partition("/")[0] == suite:
+                headline = run.manifest["tasks"][task]["headline"]
+                columns[task, headline, metrics[headline]["comparison_id"]] = None
+    ordered = sorted(columns)
+    names, legend = _column_names(ordered, runs)
+    rows = []
+    for run in runs:
+        cells = [_cell(run.summary["tasks"].get(task, {}).get(metric), cid, run) for task, metric, cid in ordered]
+        rows.append((run, cells))
+    return Table(f"{suite} — by task", names, _ranked(rows, suite), [*legend, *_marks(runs, suite)])
+
+
+def _column_names(columns: Sequence[tuple[str, str, str]], runs: Sequence[Run]) -> tuple[list[str], list[str]]:
+    """Return the columns' names, with a letter where one task was asked in several ways, and what those ways are."""
+    names, legend = [], []
+    for task, metric, cid in columns:
+        ways = [c for t, m, c in columns if (t, m) == (task, metric)]
+        name = f"{task.partition('/')[2]} {metric}"
+        if len(ways) > 1:
+            letter = chr(ord("a") + ways.index(cid))
+            name += f" ({letter})"
+            legend.append(f"{task} ({letter}): {_differs(cid, ways)}")
+        chance = _chance(task, metric, cid, runs)
+        names.append(f"{name}, chance {chance:.2f}" if chance is not None else name)
+    return names, legend
+
+
+def _differs(cid: str, ways: Sequence[str]) -> str:
+    """Return the parts of a comparison id in which it is not like the others."""
+    shared = set.intersection(*(set(way.split("|")) for way in ways))
+    return ", ".join(part for part in cid.split("|") if part not in shared)
+
+
+def _chance(task: str, metric: str, cid: str, runs: Sequence[Run]) -> float | None:
+    for run in runs:
+        row = run.summary["tasks"].get(task, {}).get(metric)
+        if row and row["comparison_id"] == cid and "chance" in row:
+            return float(row["chance"])
+    return None
+
+
+def _cell(row: Mapping[str, Any] | None, cid: str | None, run: Run) -> Cell:
+    if row is None or (cid is not None and row["comparison_id"] != cid):
+        return Cell()
+    counts = row.get("counts", {})
+    marks = INCOMPLETE if counts.get("failed") or counts.get("unscored") else ""
+    if run.summary.get("not_accepted"):
+        marks += NOT_ACCEPTED
+    detail = {k: row[k] for k in ("se", "n", "n_groups", "counts", "comparison_id") if k in row}
+    return Cell(row["mean"], row["low"], row["high"], marks=marks, detail=detail)
+
+
+def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tuple[str, Sequence[Cell]]]:
+    """Return rows from best to worst by the mean of their cells; only rows with every cell, untrained on the suite, get a rank."""
+
+    def whole(cells: Sequence[Cell]) -> bool:
+        return all(cell.value is not None and INCOMPLETE not in cell.marks for cell in cells)
+
+    def level(cells: Sequence[Cell]) -> float:
+        values = [cell.value for cell in cells if cell.value is not None]
+        return sum(values) / len(values) if values else -1.0
+
+    ordered = sorted(rows, key=lambda r: (not whole(r[1]), -level(r[1]), r[0].name))
+    out, rank = [], 0
+    for run, cells in ordered:
+        if run.trained_on(suite):
+            name = f"–  {run.name} {TRAINED}"
+        elif whole(cells):
+            rank += 1
+            name = f"{rank}. {run.name}"
+        else:
+            name = f"–  {run.name}"
+        out.append((name, cells))
+    return out
+
+
+def _by_discipline(suite: str, runs: Sequence[Run]) -> Table | None:
+    metric = "accuracy"
+    there = [run for run in runs if run.summary.get("suites", {}).get(suite, {}).get("disciplines")]
+    groups: dict[str, list[Run]] = {}
+    for run in there:
+        overall = run.summary["suites"][suite]["overall"].get(metric)
+        if overall:
+            groups.setdefault(overall["micro"]["comparison_id"], []).append(run)
+    if not groups:
+        return None
+    most = max(groups.values(), key=len)
+    columns = [*DISCIPLINES, "macro", "micro"]
+    rows = []
+    for run in most:
+        own = run.summary["suites"][suite]
+        cells = [_cell(own["disciplines"].get(name, {}).get(metric), None, run) for name in DISCIPLINES]
+        cells += [_cell(own["overall"][metric][kind], None, run) for kind in ("macro", "micro")]
+        rows.append((run, cells))
+    kept = [i for i in range(len(columns)) if any(cells[i].value is not None for _, cells in rows)]
+    shown = [(run, [cells[i] for i in kept]) for run, cells in rows]
+    notes = ["macro: each discipline counts once; micro: each question counts once."]
+    left = [run.name for group in groups.values() if group is not most for run in group]
+    if left:
+        notes.append(f"Not here, for they were asked other questions or in another way: {', '.join(left)}.")
+    table_rows = _ranked(shown, suite)
+    return Table(
+        f"{suite} — accuracy by discipline", [columns[i] for i in kept], table_rows, [*notes, *_marks(most, suite)]
+    )
+
+
+def _counts(suite: str, runs: Sequence[Run]) -> Table:
+    rows = []
+    for run in runs:
+        total = dict.fromkeys(STATUSES, 0)
+        for task, metrics in run.summary["tasks"].items():
+            if task.partition("/")[0] == suite:
+                for status, n in metrics[run.manifest["tasks"][task]["headline"]]["counts"].items():
+                    total[status] += n
+        answered = sum(total.values()) - total["failed"]
+        cells = [Cell(text=str(answered)), *(Cell(text=str(total[status])) for status in STATUSES)]
+        rows.append((run.name, cells))
+    notes = [
+        "unparsed, truncated and refused answers count 0 in the means; failed calls and unscored answers are left out."
+    ]
+    return Table(f"{suite} — answers by status", ["answered", *STATUSES], rows, notes, kind="counts")
+
+
+def _marks(runs: Sequence[Run], suite: str) -> list[str]:
+    notes = []
+    if any(run.trained_on(suite) for run in runs):
+        notes.append(f"{TRAINED} trained on this suite: shown, not ranked.")
+    if any(not run.summary["complete"] for run in runs):
+        notes.append(f"{INCOMPLETE} incomplete: some calls failed or some answers could not be scored.")
+    refused = ((run.name, run.summary.get("not_accepted")) for run in runs)
+    notes += [f"{NOT_ACCEPTED} {name} did not accept: {', '.join(fields)}." for name, fields in refused if fields]
+    return notes
+
+
+def _published(rows: Sequence[Published]) -> list[Table]:
+    tables = []
+    for source in dict.fromkeys((row.suite, row.metric, row.source) for row in rows):
+        mine = [row for row in rows if (row.suite, row.metric, row.source) == source]
+        columns = list(dict.fromkeys(name for row in mine for name in row.values))
+        suite, metric, text = source
+        drawn = []
+        for row in mine:
+            cells = [
+                Cell(text=f"{row.values[c]:.3f}{'' if row.how[c] == 'published' else ' ~'}")
+                if c in row.values
+                else Cell()
+                for c in columns
+            ]
+            drawn.append((f"{row.model}{f' {TRAINED}' if row.trained_on else ''}", cells))
+        notes = [f"Source: {text}", "~ digitised from a figure. None of these numbers was reproduced here."]
+        if any(row.trained_on for row in mine):
+            notes.append(f"{TRAINED} trained on this benchmark.")
+        notes += [f"{row.model}: {row.note}." for row in mine if row.note and not row.trained_on]
+        tables.append(
+            Table(
+                f"{suite} — {metric} — PUBLISHED BY OTHERS, not measured here", columns, drawn, notes, kind="published"
+            )
+        )
+    return tables

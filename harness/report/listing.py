@@ -1,0 +1,144 @@
+"""What `tasks`, `data`, `models` and `doctor` print."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import islice
+
+from harness.acquire import status
+from harness.datasets import stream
+from harness.errors import UsageError
+from harness.models import entries, obstacle
+from harness.preflight import Finding, check
+from harness.prompts import Prompter, Style
+from harness.registry import adapter_names
+from harness.report.tables import Cell, Table, printable, render
+from harness.suites import Catalogue, Language, TaskSpec
+from harness.types import Sampling
+
+
+def tasks_text(catalogue: Catalogue) -> str:
+    """Return a table of all tasks."""
+    tables = []
+    for name, suite in catalogue.suites.items():
+        rows = []
+        for task in catalogue.tasks(name):
+            here = "here" if not catalogue.missing(task) else "absent"
+            metrics = ", ".join(use.name for use in task.metric_uses)
+            rows.append((task.id, [Cell(text=task.type), Cell(text=here), Cell(text=metrics)]))
+        notes = [f"licence {suite.licence}"]
+        if any(catalogue.missing(task) for task in catalogue.tasks(name)):
+            notes.append(f"bring its data: {catalogue.bring(name)}")
+        tables.append(Table(f"{name}: {suite.title}", ["type", "data", "metrics"], rows, notes))
+    return render(tables, "table", width=160)
+
+
+def task_text(catalogue: Catalogue, task: TaskSpec, language: Language | None) -> str:
+    """Return one task with the first prompt as a model would get it."""
+    lines = [f"{task.id}  (version {task.version}, {task.type})", f"  {task.title}" if task.title else ""]
+    lines.append(f"  extraction: {task.extractor}   metrics: {', '.join(use.name for use in task.metric_uses)}")
+    missing = catalogue.missing(task)
+    if missing:
+        return "\n".join([*filter(None, lines), f"  data is absent; bring it with: {catalogue.bring(task.suite)}"])
+    splits = Counter(sample.split for sample in stream(catalogue, task))
+    lines.append("  samples: " + ", ".join(f"{n} {split}" for split, n in splits.items()))
+    prompter = Prompter(task, Style(language), Sampling(**task.sampling.model_dump()))
+    for sample in islice(stream(catalogue, task), 1):
+        request = prompter.job(sample).next([])
+        for message in request.messages if request else ():
+            content = message.content if isinstance(message.content, str) else "[images and text]"
+            lines += [f"--- {message.role}", *(printable(line) for line in content.split("\n"))]
+        lines.append(f"--- key: {sample.target}")
+    return "\n".join(line for line in lines if line)
+
+
+def checked(catalogue: Catalogue, here: Sequence[TaskSpec], absent: Sequence[TaskSpec]) -> tuple[str, bool]:
+    """Return the findings of several tasks as text, and whether none of them is an error."""
+    lines, good = [], True
+    for task in here:
+        findings = check(catalogue, task)
+        errors = [f for f in findings if f.level == "error"]
+        good = good and not errors
+        lines.append(f"{task.id}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
+        lines += [_finding(f) for f in findings[:40]]
+        if len(findings) > 40:
+            lines.append(f"  ... and {len(findings) - 40} more")
+    lines += [f"{task.id}: data is absent; bring it with: {catalogue.bring(task.suite)}" for task in absent]
+    return "\n".join(lines), good
+
+
+def _finding(finding: Finding) -> str:
+    samples = (
+        f" [{', '.join(finding.samples[:6])}{', …' if len(finding.samples) > 6 else ''}]" if finding.samples else ""
+    )
+    return printable(f"  {finding.level}: {finding.what}{samples}: {finding.message}")
+
+
+def data_text(catalogue: Catalogue) -> str:
+    """Return the state of every data file."""
+    rows = [(f"{s.suite}/{s.name}", [Cell(text=s.state), Cell(text=str(s.path))]) for s in status(catalogue)]
+    absent = dict.fromkeys(s.suite for s in status(catalogue) if s.state == "absent")
+    notes = [f"bring {suite}: {catalogue.bring(suite)}" for suite in absent]
+    return render([Table("data files", ["state", "path"], rows, notes)], "table", width=200)
+
+
+def models_text() -> str:
+    """Return all aliases, and the providers that any model name can follow."""
+    rows = []
+    for alias, entry in entries().items():
+        if entry.published_only:
+            state = "published numbers only"
+        else:
+            reasons = [obstacle(way) for way in entry.ways]
+            possible = [w for w, r in zip(entry.ways, reasons, strict=True) if not r]
+            state = (
+                f"ready: {possible[0].provider}/{possible[0].model}" if possible else f"not here: {'; '.join(reasons)}"
+            )
+        marks = "" if entry.confirmed else " (version not confirmed)"
+        trained = f" trained on {', '.join(entry.trained_on)}" if entry.trained_on else ""
+        rows.append((alias, [Cell(text=entry.title + marks + trained), Cell(text=state)]))
+    notes = [f"any model: PROVIDER/NAME with one of the providers {', '.join(adapter_names())}"]
+    return render([Table("models", ["what it is", "state"], rows, notes)], "table", width=200)
+
+
+EXTRAS = {
+    "data": ("pandas", "pyarrow", "openpyxl"),
+    "figures": ("matplotlib",),
+    "hf": ("torch", "transformers"),
+    "bertscore": ("bert_score",),
+    "vllm": ("vllm",),
+    "train": ("trl", "peft"),
+    "ray": ("ray",),
+}
+
+
+def doctor_text(catalogue: Catalogue) -> tuple[str, bool]:
+    """Return what is installed and what is missing, and whether the core can work."""
+    lines, good = [], True
+    for extra, packages in EXTRAS.items():
+        missing = [package for package in packages if find_spec(package) is None]
+        lines.append(
+            f"extra {extra:10} "
+            + (f"missing: {', '.join(missing)}  ->  pip install 'tcm-eval[{extra}]'" if missing else "installed")
+        )
+    for name in catalogue.suites:
+        try:
+            tasks = catalogue.tasks(name)
+            absent = sum(bool(catalogue.missing(task)) for task in tasks)
+            state = (
+                "here" if not absent else f"data of {absent} of {len(tasks)} tasks absent  ->  {catalogue.bring(name)}"
+            )
+            for task in tasks:
+                if not catalogue.missing(task):
+                    catalogue.data_files(task)
+        except UsageError as error:
+            state, good = f"BROKEN: {error}", False
+        lines.append(f"suite {name:10} {state}")
+    free = shutil.disk_usage(".").free / 1e9
+    lines.append(f"disk  {free:.1f} GB free here")
+    if free < 1:
+        lines.append("      less than 1 GB: long runs may stop (nothing is lost; free some and run again)")
+    return "\n".join(lines), good

@@ -1,0 +1,109 @@
+"""The runs of a results folder, and the published numbers that stand beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import IncompleteError, UsageError
+from harness.store import read_json
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One finished run: its folder, manifest and summary."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    summary: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Return the subject's display name."""
+        return str(self.summary["subject"]["name"])
+
+    def trained_on(self, suite: str) -> bool:
+        """Tell whether the subject is known to have been trained on a suite."""
+        return suite in self.summary["subject"].get("trained_on", [])
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that has no summary yet, and why it is left out."""
+
+    folder: Path
+    reason: str
+
+
+def load(output: Path) -> tuple[list[Run], list[Unfinished]]:
+    """Return the finished runs of a results folder, oldest first, and the ones that are left out.
+
+    Raises UsageError when there is no run at all.
+    """
+    folders = sorted(
+        path.parent for path in (output / "runs").glob("*/manifest.json") if ".old-" not in path.parent.name
+    )
+    if not folders:
+        raise UsageError(f"no runs in {output / 'runs'}. Make one: tcm-eval run --model guess --tasks tcm_core")
+    runs, left = [], []
+    for folder in folders:
+        try:
+            manifest = read_json(folder / "manifest.json")
+            runs.append(Run(folder, manifest, read_json(folder / "summary.json")))
+        except IncompleteError:
+            left.append(Unfinished(folder, "unfinished: run its command again"))
+        except UsageError as error:
+            left.append(Unfinished(folder, str(error)))
+    runs.sort(key=lambda run: str(run.manifest.get("created", "")))
+    return runs, left
+
+
+def load_run(folder: Path) -> Run:
+    """Return one finished run; raise UsageError or IncompleteError."""
+    if not (folder / "manifest.json").is_file():
+        raise UsageError(f"{folder} is no run folder: it has no manifest.json")
+    return Run(folder, read_json(folder / "manifest.json"), read_json(folder / "summary.json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One model's numbers from a publication. `how` is `published` (stated in print) or `digitised` (read off a figure)."""
+
+    model: str
+    suite: str
+    metric: str
+    values: Mapping[str, float]
+    how: Mapping[str, str]
+    source: str
+    trained_on: bool
+    note: str
+
+
+def published(root: Path) -> list[Published]:
+    """Return all published numbers below `root`, in file order."""
+    rows: list[Published] = []
+    for file in sorted(root.glob("*.yaml")):
+        loaded = yaml.safe_load(file.read_text("utf-8"))
+        for table in loaded["tables"]:
+            rows += [_published_row(table, model, row) for model, row in table["rows"].items()]
+    return rows
+
+
+def _published_row(table: Mapping[str, Any], model: str, row: Mapping[str, Any]) -> Published:
+    columns: Sequence[str] = table["columns"]
+    values = {name: value for name, value in zip(columns, row["values"], strict=True) if value is not None}
+    stated = set(row.get("published", []))
+    return Published(
+        model=model,
+        suite=table["suite"],
+        metric=table["metric"],
+        values=values,
+        how={name: "published" if name in stated or table["how"] == "published" else "digitised" for name in values},
+        source=table["source"],
+        trained_on=bool(row.get("trained_on", False)),
+        note=str(row.get("note", "")),
+    )

@@ -1,0 +1,233 @@
+"""Tables as terminal text, Markdown, CSV, JSON and LaTeX. Every text from outside is neutralised for the form it goes into."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Form = Literal["table", "markdown", "csv", "json", "latex"]
+FORMS: tuple[Form, ...] = ("table", "markdown", "csv", "json", "latex")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number with its interval and marks; `value=None` shows as a dash. `text` replaces the number where given."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    text: str | None = None
+    marks: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def show(self, *, interval: bool = True) -> str:
+        """Return the cell as plain text: three decimals, interval in brackets."""
+        if self.text is not None:
+            return self.text + self.marks
+        if self.value is None:
+            return "–"
+        shown = f"{self.value:.3f}"
+        if interval and self.low is not None and self.high is not None:
+            shown += f" [{self.low:.3f}, {self.high:.3f}]"
+        return shown + self.marks
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A title, column names, rows of (name, cells), and notes below."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+    notes: Sequence[str] = ()
+    kind: str = "measured"
+
+
+def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
+    """Return all tables in one form, ready to print or to save."""
+    if form == "json":
+        return json.dumps({"schema": 1, "tables": [_plain(t) for t in tables]}, ensure_ascii=False, indent=1)
+    if form == "csv":
+        return _csv(tables)
+    draw = {"table": lambda t: _terminal(t, width), "markdown": _markdown, "latex": _latex}[form]
+    return "\n\n".join(draw(table) for table in tables)
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    rows = [
+        {"name": name, "cells": {column: _cell(cell) for column, cell in zip(table.columns, cells, strict=True)}}
+        for name, cells in table.rows
+    ]
+    return {
+        "title": table.title,
+        "kind": table.kind,
+        "columns": list(table.columns),
+        "rows": rows,
+        "notes": list(table.notes),
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    shown = {"value": cell.value, "low": cell.low, "high": cell.high, "text": cell.text, "marks": cell.marks.strip()}
+    return {**{k: v for k, v in shown.items() if v not in (None, "")}, **cell.detail}
+
+
+# ------------------------------------------------------------------ neutralising
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+
+
+def printable(text: str) -> str:
+    """Return text safe for a terminal: no escape sequences, control characters or direction overrides; one line."""
+    text = _ESCAPES.sub("", text)
+    return "".join(
+        c if c == " " or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else " "
+        for c in text
+    )
+
+
+def for_csv(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula."""
+    text = printable(text)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def for_markdown(text: str) -> str:
+    """Return text that Markdown shows as it is, inside a table too."""
+    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#|~!$])", r"\\\1", text)
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
+}
+
+
+def for_latex(text: str) -> str:
+    """Return text that LaTeX sets as it is."""
+    return "".join(_LATEX.get(c) or (f"\\{c}" if c in "&%$#_{}" else c) for c in printable(text))
+
+
+# ------------------------------------------------------------------ forms
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * max(0, width - _width(text))
+
+
+def _terminal(table: Table, width: int) -> str:
+    """Return aligned columns; intervals are left out first, then columns fold onto further blocks, when the line is too short."""
+    interval = True
+    blocks = _blocks(table, width, interval=True)
+    if len(blocks) > 1:
+        interval = len(_blocks(table, width, interval=False)) == len(blocks)
+        blocks = _blocks(table, width, interval=interval)
+    lines = [printable(table.title)]
+    for columns in blocks:
+        grid = _grid(table, columns, interval=interval)
+        widths = [max(_width(row[i]) for row in grid) for i in range(len(grid[0]))]
+        drawn = ["  ".join(_pad(cell, w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in grid]
+        rule = "─" * min(width, sum(widths) + 2 * (len(widths) - 1))
+        lines += [rule, drawn[0], rule, *drawn[1:]]
+    return "\n".join([*lines, *(f"  {printable(note)}" for note in table.notes)])
+
+
+def _grid(table: Table, columns: Sequence[int], *, interval: bool) -> list[list[str]]:
+    head = ["", *(printable(table.columns[i]) for i in columns)]
+    return [
+        head,
+        *(
+            [printable(name), *(printable(cells[i].show(interval=interval)) for i in columns)]
+            for name, cells in table.rows
+        ),
+    ]
+
+
+def _blocks(table: Table, width: int, *, interval: bool) -> list[list[int]]:
+    everything = range(len(table.columns))
+    grid = _grid(table, everything, interval=interval)
+    widths = [max(_width(row[i]) for row in grid) for i in range(len(grid[0]))]
+    blocks: list[list[int]] = [[]]
+    used = widths[0]
+    for column in everything:
+        needed = 2 + widths[column + 1]
+        if blocks[-1] and used + needed > width:
+            blocks.append([])
+            used = widths[0]
+        blocks[-1].append(column)
+        used += needed
+    return blocks
+
+
+def _markdown(table: Table) -> str:
+    head = "| model | " + " | ".join(for_markdown(c) for c in table.columns) + " |"
+    rule = "| --- |" + " ---: |" * len(table.columns)
+    body = [
+        f"| {for_markdown(name)} | " + " | ".join(for_markdown(cell.show()) for cell in cells) + " |"
+        for name, cells in table.rows
+    ]
+    notes = [f"\n{for_markdown(note)}" for note in table.notes]
+    return "\n".join([f"### {for_markdown(table.title)}", "", head, rule, *body, *notes])
+
+
+def _latex(table: Table) -> str:
+    columns = "l" + "r" * len(table.columns)
+    head = " & ".join(["Model", *(for_latex(c) for c in table.columns)])
+    body = [
+        " & ".join([for_latex(name), *(for_latex(cell.show()) for cell in cells)]) + r" \\"
+        for name, cells in table.rows
+    ]
+    notes = [f"% {printable(note)}" for note in table.notes]
+    inner = [r"\toprule", head + r" \\", r"\midrule", *body, r"\bottomrule"]
+    caption = rf"\caption{{{for_latex(table.title)}}}"
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            caption,
+            rf"\begin{{tabular}}{{{columns}}}",
+            *inner,
+            r"\end{tabular}",
+            *notes,
+            r"\end{table}",
+        ]
+    )
+
+
+def _csv(tables: Sequence[Table]) -> str:
+    """Return one long table: a line a cell, so that tables of different columns fit into one file."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["table", "kind", "model", "column", "value", "low", "high", "text", "marks"])
+    for table in tables:
+        for name, cells in table.rows:
+            for column, cell in zip(table.columns, cells, strict=True):
+                if cell.value is None and cell.text is None:
+                    continue
+                numbers = ["" if v is None else repr(v) for v in (cell.value, cell.low, cell.high)]
+                texts = [for_csv(t) for t in (table.title, table.kind, name, column)]
+                writer.writerow([*texts, *numbers, for_csv(cell.text or ""), for_csv(cell.marks.strip())])
+    return out.getvalue()

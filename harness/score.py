@@ -1,0 +1,162 @@
+"""Records -> scores. No model is called here: a mended metric costs nothing but this pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from harness.errors import UsageError
+from harness.extract.reasoning import split
+from harness.prompts import Ask, as_written
+from harness.registry import Answer, Metric, Options, get_extractor, get_metric
+from harness.suites import MetricUse, TaskSpec
+from harness.types import Choice, Failure, Job, Record, Response, Sample, Score, Status, Value
+
+CHUNK = 256
+"""So many answers are handed to a metric at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read out of one answer. `answer` is in the letters of the data, whatever rotation the model saw."""
+
+    job: Job
+    status: Status
+    answer: Answer | None
+    record: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One metric as a task uses it."""
+
+    metric: Metric
+    options: Options
+
+    @classmethod
+    def of(cls, use: MetricUse) -> Judge:
+        return cls(get_metric(use.name), use.options)
+
+
+def score_task(
+    task: TaskSpec,
+    ask: Ask,
+    uses: Sequence[MetricUse],
+    jobs: Iterator[Job],
+    find: Callable[[Job], Record | None],
+) -> Iterator[Score]:
+    """Yield one score per metric for every job, in the jobs' order; `find` gives a job's last record, or None."""
+    judges = [Judge.of(use) for use in uses]
+    while chunk := list(islice(jobs, CHUNK)):
+        yield from _score_chunk(judges, [read(task, ask, job, find(job)) for job in chunk])
+
+
+def _score_chunk(judges: Sequence[Judge], readings: Sequence[Reading]) -> Iterator[Score]:
+    columns = [_values(judge, readings) for judge in judges]
+    for place, reading in enumerate(readings):
+        for judge, column in zip(judges, columns, strict=True):
+            yield _score(judge.metric, reading, column[place])
+
+
+def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Status]]:
+    """Return each reading's value and status under one metric."""
+    judged = [r for r in readings if r.answer is not None]
+    pairs = [(r.job.sample, _answer_for(judge.metric, r)) for r in judged]
+    values = iter(judge.metric.score(pairs, judge.options) if pairs else [])
+    out: list[tuple[Value, Status]] = []
+    for reading in readings:
+        if reading.answer is not None:
+            value = next(values)
+            out.append((value, reading.status if value.value is not None else "unscored"))
+        else:
+            out.append((Value(None if reading.status == "failed" else 0.0), reading.status))
+    if next(values, None) is not None:
+        raise UsageError(f"metric {judge.metric.name} returned more values than it was given answers")
+    return out
+
+
+def _answer_for(metric: Metric, reading: Reading) -> Answer:
+    if metric.name == "accuracy_text_norm" and reading.record and isinstance(reading.record.outcome, Response):
+        best = likeliest(reading.job.sample, reading.record.outcome, per_token=True)
+        if best is not None:
+            return as_written(reading.job.sample, reading.job.variant, best)
+    if reading.answer is None:
+        raise UsageError(f"sample {reading.job.sample.id}: no answer to judge")
+    return reading.answer
+
+
+def _score(metric: Metric, reading: Reading, judged: tuple[Value, Status]) -> Score:
+    sample, (value, status) = reading.job.sample, judged
+    parts = dict(value.parts)
+    chance = metric.chance(sample) if metric.chance else None
+    if chance is not None:
+        parts["chance"] = chance
+    return Score(
+        task=sample.task,
+        sample=sample.id,
+        metric=metric.name,
+        value=value.value,
+        status=status,
+        answer=written(reading.answer),
+        repeat=reading.job.repeat,
+        variant=reading.job.variant,
+        discipline=sample.discipline,
+        group=sample.group,
+        split=sample.split,
+        parts=parts,
+    )
+
+
+def written(answer: Answer | None) -> str | None:
+    """Return a short answer as text; None for free text, which stands in the record, and when nothing was read."""
+    if isinstance(answer, frozenset):
+        return "".join(sorted(answer))
+    return "；".join(answer) if isinstance(answer, tuple) else None
+
+
+def read(task: TaskSpec, ask: Ask, job: Job, record: Record | None) -> Reading:
+    """Return what an outcome says: its status, and the answer when there is one to judge.
+
+    No record and a Failure are `failed`. A refusal or a content filter is `refused`. Reasoning that never ended is `truncated`;
+    so is an answer that the token limit cut before anything readable came, or in the middle of a free text (which is judged as
+    far as it goes).
+    """
+    if record is None or isinstance(record.outcome, Failure):
+        return Reading(job, "failed", None, record)
+    response = record.outcome
+    if response.stop in ("filter", "refusal"):
+        return Reading(job, "refused", None, record)
+    sample = job.sample
+    if response.logprobs is not None and isinstance(sample.target, Choice) and ask != "generate":
+        best = likeliest(sample, response, per_token=False)
+        if best is None:
+            return Reading(job, "unparsed", None, record)
+        return Reading(job, "ok", as_written(sample, job.variant, best), record)
+    parts = split(response.text, response.reasoning)
+    if not parts.closed:
+        return Reading(job, "truncated", None, record)
+    answer = get_extractor(task.extractor).read(parts.answer, shown(job))
+    if answer is None:
+        return Reading(job, "truncated" if response.stop == "length" else "unparsed", None, record)
+    if isinstance(answer, frozenset):
+        answer = as_written(sample, job.variant, answer)
+    cut = response.stop == "length" and isinstance(answer, str)
+    return Reading(job, "truncated" if cut else "ok", answer, record)
+
+
+def shown(job: Job) -> Sample:
+    """Return the sample as the model saw it."""
+    from harness.prompts import permuted
+
+    return permuted(job.sample, job.variant)
+
+
+def likeliest(sample: Sample, response: Response, *, per_token: bool) -> frozenset[str] | None:
+    """Return the shown letter of the most probable option; None when the server reported none of them."""
+    scored = [
+        (one.total / max(1, one.tokens) if per_token else one.total, letter)
+        for letter, one in zip(sample.options, response.logprobs or (), strict=False)
+        if one.total is not None
+    ]
+    return frozenset(max(scored)[1]) if scored else None

@@ -1,0 +1,231 @@
+"""Scores -> `summary.json`: estimates with intervals, counts by status, and the comparison id of every number.
+
+Values are held as numbers (about 30 bytes a score); texts are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.registry import Metric, get_metric
+from harness.store import SCHEMA
+from harness.types import DISCIPLINES, STATUSES, Estimate, Score
+
+_CODES = {status: code for code, status in enumerate(STATUSES)}
+_PARSED = _CODES["ok"]
+
+
+@dataclass(slots=True)
+class Column:
+    """All scores of one metric on one task, or pooled over tasks: a value, a status, a group and a discipline each."""
+
+    metric: str
+    values: array[float] = field(default_factory=lambda: array("d"))
+    status: array[int] = field(default_factory=lambda: array("B"))
+    groups: array[int] = field(default_factory=lambda: array("Q"))
+    disciplines: array[int] = field(default_factory=lambda: array("b"))
+    parts: dict[str, array[float]] = field(default_factory=dict)
+    chance: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    names: tuple[str, ...] = ()
+
+    def add(self, score: Score) -> None:
+        """Take one score in."""
+        self.values.append(float("nan") if score.value is None else score.value)
+        self.status.append(_CODES[score.status])
+        group = score.group if score.group is not None else f"id:{score.task}\x1f{score.sample}"
+        self.groups.append(
+            int.from_bytes(hashlib.blake2b(group.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+        )
+        self.disciplines.append(DISCIPLINES.index(score.discipline) if score.discipline in DISCIPLINES else -1)
+        for name in self.names:
+            self.parts.setdefault(name, array("d")).append(score.parts.get(name, 0.0))
+        if "chance" in score.parts:
+            self.chance[0] += score.parts["chance"]
+            self.chance[1] += 1
+
+
+def _cluster(score: Score) -> int:
+    """Return a number for the score's cluster. Equal questions are one cluster everywhere, named groups within a suite."""
+    if score.group is None:
+        name = f"id:{score.task}\x1f{score.sample}"
+    else:
+        name = score.group if score.group.startswith("=") else f"{score.task.partition('/')[0]}:{score.group}"
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+
+
+def columns(scores: Iterable[Score]) -> dict[tuple[str, str], Column]:
+    """Return the scores as columns by (task, metric)."""
+    found: dict[tuple[str, str], Column] = {}
+    for score in scores:
+        key = (score.task, score.metric)
+        column = found.get(key)
+        if column is None:
+            metric = get_metric(score.metric)
+            column = found[key] = Column(score.metric, names=metric.parts if metric.combine else ())
+        column.add(score)
+    return found
+
+
+def of(manifest: Mapping[str, Any], scores: Iterable[Score], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the summary of a run as it is written to `summary.json`."""
+    found = columns(scores)
+    ids = {(task, metric): cid for task, info in manifest["tasks"].items() for metric, cid in info["metrics"].items()}
+    tasks: dict[str, dict[str, Any]] = {}
+    for (task, metric), column in found.items():
+        tasks.setdefault(task, {})[metric] = _row(column, ids[task, metric])
+    disciplines, overall = _pooled(found, ids)
+    suites = {}
+    for suite in dict.fromkeys(task.partition("/")[0] for task, _ in found):
+        mine = {key: column for key, column in found.items() if key[0].partition("/")[0] == suite}
+        own_disciplines, own_overall = _pooled(mine, ids)
+        suites[suite] = {"disciplines": own_disciplines, "overall": own_overall}
+    return {
+        "schema": SCHEMA,
+        "run": manifest["run"],
+        "subject": manifest["subject"],
+        "complete": all(not _missing(c) for metrics in tasks.values() for c in metrics.values()),
+        "tasks": tasks,
+        "disciplines": disciplines,
+        "overall": overall,
+        "suites": suites,
+        **extra,
+    }
+
+
+def _missing(row: Mapping[str, Any]) -> int:
+    return int(row["counts"]["failed"]) + int(row["counts"]["unscored"])
+
+
+def _row(column: Column, comparison_id: str, keep: Any = None) -> dict[str, Any]:
+    row = asdict(estimate(column, comparison_id, keep))
+    if column.chance[1]:
+        row["chance"] = column.chance[0] / column.chance[1]
+    return row
+
+
+def estimate(column: Column, comparison_id: str, keep: Any = None) -> Estimate:
+    """Return the estimate of one column, or of the rows that the boolean array `keep` of shape (n,) selects.
+
+    The mean is over all answered samples: unparsed, truncated and refused ones count as they were valued (0 unless a cut text
+    earned something); failed and unscored ones are left out and counted.
+    """
+    import numpy as np
+
+    from harness import stats
+
+    values = np.frombuffer(column.values, dtype=np.float64)
+    status = np.frombuffer(column.status, dtype=np.uint8)
+    groups = np.frombuffer(column.groups, dtype=np.uint64)
+    chosen = np.ones(len(values), dtype=bool) if keep is None else keep
+    tally = Counter(status[chosen].tolist())
+    counts: dict[str, int] = {name: int(tally.get(code, 0)) for name, code in _CODES.items()}
+    there = chosen & ~np.isnan(values)
+    if not there.any():
+        return Estimate(None, None, None, None, 0.95, 0, 0, counts, None, comparison_id)
+    metric = get_metric(column.metric)
+    parsed = there & (status == _PARSED)
+    if metric.combine is not None:
+        table = np.column_stack([np.frombuffer(column.parts[name], dtype=np.float64) for name in metric.parts])
+        found = stats.bootstrap(table[there], metric.combine, groups[there])
+        mean_parsed = float(metric.combine(table[parsed].sum(axis=0, keepdims=True))[0]) if parsed.any() else None
+    else:
+        found = stats.estimate(values[there], groups[there], bounds=_bounds(metric))
+        mean_parsed = float(values[parsed].mean()) if parsed.any() else None
+    return Estimate(
+        _number(found.mean),
+        _number(found.se),
+        _number(found.low),
+        _number(found.high),
+        found.level,
+        int(found.n),
+        int(found.n_groups),
+        counts,
+        mean_parsed,
+        comparison_id,
+    )
+
+
+def _bounds(metric: Metric) -> tuple[float, float] | None:
+    low, high = metric.bounds
+    return None if low is None or high is None else (low, high)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _pooled(
+    found: Mapping[tuple[str, str], Column], ids: Mapping[tuple[str, str], str]
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return each metric by discipline, pooled over the run's tasks, and its micro and macro means over disciplines."""
+    import numpy as np
+
+    disciplines: dict[str, dict[str, Any]] = {}
+    overall: dict[str, dict[str, Any]] = {}
+    for metric in dict.fromkeys(name for _, name in found):
+        mine = [(task, column) for (task, name), column in found.items() if name == metric]
+        pool = merged([column for _, column in mine])
+        codes = np.frombuffer(pool.disciplines, dtype=np.int8)
+        for code, name in enumerate(DISCIPLINES):
+            keep = codes == code
+            if keep.any():
+                tasks = [t for t, column in mine if code in column.disciplines]
+                disciplines.setdefault(name, {})[metric] = _row(
+                    pool, joint_id([ids[t, metric] for t in tasks], name), keep
+                )
+        whole = joint_id([ids[t, metric] for t, _ in mine], "all")
+        overall[metric] = {"micro": _row(pool, whole), "macro": _macro(pool, whole)}
+    return {name: disciplines[name] for name in DISCIPLINES if name in disciplines}, overall
+
+
+def merged(parts: Sequence[Column]) -> Column:
+    """Return the scores of several columns of one metric as one column."""
+    pool = Column(parts[0].metric, names=parts[0].names)
+    for part in parts:
+        pool.values.extend(part.values)
+        pool.status.extend(part.status)
+        pool.groups.extend(part.groups)
+        pool.disciplines.extend(part.disciplines)
+        pool.chance = [a + b for a, b in zip(pool.chance, part.chance, strict=True)]
+        for name in pool.names:
+            pool.parts.setdefault(name, array("d")).extend(part.parts[name])
+    return pool
+
+
+def joint_id(ids: Sequence[str], what: str) -> str:
+    """Return the comparison id of a number pooled over several tasks: equal only when all of theirs are equal."""
+    if len(ids) == 1 and what == "all":
+        return ids[0]
+    digest = hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()[:12]
+    return f"pooled:{what}|tasks:{len(ids)}|ids:{digest}"
+
+
+def _macro(pool: Column, comparison_id: str) -> dict[str, Any] | None:
+    """Return the mean over disciplines, each counting once; None with fewer than two disciplines or for corpus metrics."""
+    import numpy as np
+
+    from harness import stats
+
+    metric = get_metric(pool.metric)
+    values = np.frombuffer(pool.values, dtype=np.float64)
+    codes = np.frombuffer(pool.disciplines, dtype=np.int8)
+    there = (codes >= 0) & ~np.isnan(values)
+    strata = codes[there]
+    if metric.combine is not None or len(np.unique(strata)) < 2:
+        return None
+    groups = np.frombuffer(pool.groups, dtype=np.uint64)[there]
+    found = stats.estimate(values[there], groups, strata=strata, bounds=_bounds(metric))
+    row = {name: _number(getattr(found, name)) for name in ("mean", "se", "low", "high")}
+    return {
+        **row,
+        "level": found.level,
+        "n": found.n,
+        "n_groups": found.n_groups,
+        "disciplines": len(np.unique(strata)),
+        "comparison_id": f"macro|{comparison_id}",
+    }
