@@ -63,6 +63,12 @@ def encode(labels: Labels | None, n: int) -> Ints:
     return codes
 
 
+def _strata(strata: Labels, n: int) -> Ints:
+    if any(label is None for label in strata):
+        raise ValueError("a value has no stratum (None); leave such values out of a mean over strata")
+    return encode(strata, n)
+
+
 def finite_array(values: Sequence[float] | npt.NDArray[np.generic], what: str) -> Floats:
     """Shape (n,): the values as floats. Raises ValueError on NaN, infinity, or a shape that is not one row."""
     array = np.asarray(values, dtype=np.float64)
@@ -87,7 +93,7 @@ def clustered_mean(values: Floats, groups: Labels | None, strata: Labels | None)
     n = len(values)
     order = np.argsort(values, kind="stable")
     x, codes = values[order], encode(groups, n)[order]
-    layers = np.zeros(n, dtype=np.int64) if strata is None else encode(strata, n)[order]
+    layers = np.zeros(n, dtype=np.int64) if strata is None else _strata(strata, n)[order]
     n_groups, n_strata = len(np.unique(codes)), int(layers.max()) + 1
     sizes = np.bincount(layers, minlength=n_strata)
     means = np.bincount(layers, weights=x, minlength=n_strata) / sizes
@@ -102,8 +108,9 @@ def clustered_mean(values: Floats, groups: Labels | None, strata: Labels | None)
     centre = np.where(alone, mean, means)
     scale = np.where(alone, 1.0, np.sqrt(clusters / np.maximum(clusters - 1, 1)))
     pulls = np.bincount(codes, weights=weights * scale[layers] * (x - centre[layers]), minlength=n_groups)
-    # All values equal: what is left of the differences is rounding.
-    se = 0.0 if x[0] == x[-1] else math.sqrt(exact_sum(np.square(pulls)))
+    # All values equal: what is left of the differences is rounding, and no sign of spread.
+    equal = x[-1] - x[0] <= 1e-12 * max(1.0, abs(x[0]), abs(x[-1]))
+    se = 0.0 if equal else math.sqrt(exact_sum(np.square(pulls)))
     return ClusteredMean(mean, se, max(n_groups - n_strata, 1), n_groups, x, weights, codes)
 
 

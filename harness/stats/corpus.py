@@ -67,9 +67,11 @@ def compare_corpus(
 ) -> Comparison:
     """The paired comparison of two runs by a corpus metric; `baseline`, `candidate`: shape (n, k), the same items in order.
 
-    2,000 resamples draw the same clusters from both runs. The p-value comes from swapping the two runs' rows by whole
-    clusters, 2,000 times, the observed pairing counted among them. When no row differs there is no spread to learn from:
-    with `bounds` of the metric the bounds then are Tango's for clusters of which none changed, without them None.
+    2,000 resamples draw the same clusters from both runs. With fewer than about 50 clusters the one-sided bounds are wrong
+    a little more often than alpha (7 to 8 % instead of 5 at 25 clusters, simulated F1). When no row differs there is no
+    spread to learn from: with `bounds` of the metric (least and greatest value) the bounds then are Tango's for clusters
+    of which none changed, without them None. The p-value comes from swapping the two runs' rows by whole clusters, 2,000
+    times, the observed pairing counted among them.
 
     Raises ValueError as `bootstrap` does, and when the two matrices differ in shape.
 

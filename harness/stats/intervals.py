@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.stats.bounds import normal_quantile, t_quantile, wilson_bound
-from harness.stats.clusters import ClusteredMean, Labels, carried_by, clustered_mean, effective_n, finite_array
+from harness.stats.clusters import ClusteredMean, Floats, Labels, carried_by, clustered_mean, effective_n, finite_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def estimate(
       only, every cluster counts as one single 0/1 answer, the widest that the bounds allow.
     * no bounds: mean +- t * se, or None when there is no spread to learn from.
 
-    Raises ValueError on NaN, on values outside the bounds, and on lists of unequal length.
+    Raises ValueError on NaN, on values outside the bounds, on a stratum that is None, and on lists of unequal length.
 
     **Source:** Miller 2024, arXiv 2411.00640 (clusters); Bowyer, Aitchison and Ivanova 2025, arXiv 2503.01747 (why not the
     normal interval for small or extreme samples); the rest in `wilson_bound` and `effective_n`.
@@ -63,7 +63,7 @@ def estimate(
     if len(x) == 0:
         return Interval(None, None, None, None, level, 0, 0, "none")
     if bounds is not None:
-        check_bounds(x, bounds)
+        x = within_bounds(x, bounds)
     data = clustered_mean(x, groups, strata)
     low, high, method = _limits(data, level, bounds, weighted=strata is not None)
     return Interval(data.mean, data.se, low, high, level, len(x), data.n_groups, method)
@@ -94,7 +94,7 @@ def _limits(
     return min(low, data.mean), max(high, data.mean), method
 
 
-def _effective(data: ClusteredMean, unit: npt.NDArray[np.float64], share: float, span: float, *, counts: bool) -> float:
+def _effective(data: ClusteredMean, unit: Floats, share: float, span: float, *, counts: bool) -> float:
     carriers = min(carried_by(data.per_cluster(unit)), carried_by(data.per_cluster(1 - unit)))
     return effective_n(data, span**2 * share * (1 - share), carriers, counts=counts)
 
@@ -104,19 +104,25 @@ def quantile_of(data: ClusteredMean, tail: float) -> float:
     return normal_quantile(tail) if data.se is None else t_quantile(tail, data.df)
 
 
-def is_zero_one(values: npt.NDArray[np.float64]) -> bool:
+def is_zero_one(values: Floats) -> bool:
     """Whether every value is exactly 0 or 1."""
     return bool(np.isin(values, (0.0, 1.0)).all())
 
 
-def check_bounds(values: npt.NDArray[np.float64], bounds: tuple[float, float]) -> None:
-    """Raises ValueError when the bounds are not in order or a value lies outside them."""
+def within_bounds(values: Floats, bounds: tuple[float, float]) -> Floats:
+    """The values, with those that rounding carried over a bound put back on it; shape as given.
+
+    Raises ValueError when the bounds are not in order or a value lies outside them by more than 1e-9 of their distance.
+    """
     least, greatest = bounds
+    slack = 1e-9 * (greatest - least)
     if not least < greatest:
         raise ValueError(f"bounds {bounds}: the first must be smaller than the second")
-    if values.min() < least or values.max() > greatest:
-        worst = float(values.min() if values.min() < least else values.max())
+    if values.min() < least - slack or values.max() > greatest + slack:
+        worst = float(values.min() if values.min() < least - slack else values.max())
         raise ValueError(f"value {worst} lies outside the metric's bounds {least} to {greatest}; give its own `bounds`")
+    inside: Floats = np.clip(values, least, greatest)
+    return inside
 
 
 def check_level(level: float) -> None:

@@ -21,7 +21,7 @@ from harness.stats.clusters import (
     exact_sum,
     finite_array,
 )
-from harness.stats.intervals import check_bounds, check_level, is_zero_one, quantile_of
+from harness.stats.intervals import check_level, is_zero_one, quantile_of, within_bounds
 from harness.stats.permutation import mcnemar, sign_flip
 
 Verdict = Literal["pass", "regression", "inconclusive"]
@@ -93,7 +93,7 @@ def compare(
     if len(a) != len(b) or len(a) == 0:
         raise ValueError(f"compare needs the same items on both sides, at least one; got {len(a)} and {len(b)}")
     if bounds is not None:
-        check_bounds(np.concatenate([a, b]), bounds)
+        a, b = within_bounds(a, bounds), within_bounds(b, bounds)
     difference, n = b - a, len(a)
     data = clustered_mean(difference, groups, strata)
     span = None if bounds is None else bounds[1] - bounds[0]

@@ -145,6 +145,16 @@ def test_bad_input_is_refused_with_a_reason(values: list[float], groups: list[st
         estimate(values, groups)
 
 
+def test_a_value_without_a_stratum_is_refused_in_a_mean_over_strata() -> None:
+    with pytest.raises(ValueError, match="no stratum"):
+        estimate([1.0, 0.0], strata=["Surgery", None])
+
+
+def test_a_value_that_rounding_carried_over_a_bound_counts_as_the_bound() -> None:
+    found = estimate([1.0000000000000002, 1.0, 1.0])
+    assert (found.mean, found.method) == (1.0, "wilson")
+
+
 @settings(max_examples=150, deadline=None)
 @given(rows=GROUPED, order=st.randoms(use_true_random=False))
 def test_order_and_names_of_groups_change_nothing(rows: list[tuple[float, int]], order: object) -> None:

@@ -182,6 +182,12 @@ def test_metrics_without_bounds_get_students_interval() -> None:
     assert verdict(nothing, 1.0) == "inconclusive"
 
 
+def test_the_same_shift_of_every_item_gives_no_bounds_when_the_metric_has_none() -> None:
+    baseline = np.random.default_rng(1).normal(size=30) * 100
+    found = compare(baseline, baseline + 0.1, bounds=None)
+    assert (found.lower, found.upper, found.sd) == (None, None, None)
+
+
 def test_partial_credit_in_large_samples_is_close_to_students_interval() -> None:
     rng = np.random.default_rng(9)
     baseline = rng.beta(4, 2, size=2000)
