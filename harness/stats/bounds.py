@@ -102,8 +102,10 @@ def tango_bound(won: float, lost: float, n: float, z: float, side: Side) -> floa
     The variance is the one that the data allow *if the difference were the bound*, so the bound keeps its promise where
     nearly all answers agree and the usual standard error is near zero. A continuity correction of a quarter answer.
 
-    **Source:** Tango 1998, Statistics in Medicine 17:891-908, section 3; with an effective sample size for clusters:
-    Yang, Sun and Hardin 2012, Computational Statistics and Data Analysis 56:1301-1320 (same idea, other variance).
+    **Source:** Tango 1998, Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design, Statistics in Medicine 17:891-908. That clusters deflate the counts of a paired test: Eliasziw
+    and Donner 1991, Statistics in Medicine 10:1981-1991; the effective sample size used here is this project's own
+    combination, checked by simulation.
     """
     if side == "upper":
         return -tango_bound(lost, won, n, z, "lower")
@@ -128,7 +130,7 @@ def _tango_z(won: float, lost: float, n: float, difference: float) -> float:
 def restricted_variance(won: float, lost: float, difference: float) -> float:
     """The variance of one answer's change that fits the shares `won` and `lost` best if their true gap is `difference`.
 
-    **Source:** Tango 1998, Statistics in Medicine 17:891-908, equations for the restricted maximum likelihood estimate.
+    **Source:** Tango 1998, Statistics in Medicine 17:891-908 (the restricted maximum likelihood estimate).
     """
     b = (2 - won + lost) * difference - won - lost
     c = -lost * difference * (1 - difference)

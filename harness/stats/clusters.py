@@ -86,9 +86,9 @@ def clustered_mean(values: Floats, groups: Labels | None, strata: Labels | None)
     The standard error adds what items of one cluster share, within a stratum and across strata, so a cluster may span
     strata. A stratum of a single cluster cannot show its own spread; its distance from the overall mean stands in.
 
-    **Source:** Miller 2024, Adding Error Bars to Evals, arXiv 2411.00640, section 2.2, with the factor G/(G-1) that makes
-    it equal to the ordinary standard error when all clusters are single; over strata: Taylor linearisation as in Lumley
-    2010, Complex Surveys, section 2.
+    **Source:** Miller 2024, Adding Error Bars to Evals, arXiv 2411.00640 (clustered standard errors), with the factor
+    G/(G-1) that makes it equal to the ordinary standard error when all clusters are single; over strata: Taylor
+    linearisation as for stratified cluster samples in Cochran 1977, Sampling Techniques, and Lumley 2010, Complex Surveys.
     """
     n = len(values)
     order = np.argsort(values, kind="stable")
@@ -117,7 +117,7 @@ def clustered_mean(values: Floats, groups: Labels | None, strata: Labels | None)
 def carried_by(parts: Floats) -> float:
     """How many clusters carry a total: their number when the parts are equal, 1 when one has all, 0 when all are zero.
 
-    **Source:** Kish 1965, Survey Sampling, section 11.2 (effective number under unequal weights).
+    **Source:** Kish 1965, Survey Sampling (effective number under unequal weights).
     """
     squares = exact_sum(np.square(parts))
     return exact_sum(np.abs(parts)) ** 2 / squares if squares > 0 else 0.0

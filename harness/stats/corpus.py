@@ -42,7 +42,7 @@ def bootstrap(
     Raises ValueError on NaN in `stats` or from `combine`, and on an unequal number of groups.
 
     **Source:** Efron 1987, Better Bootstrap Confidence Intervals, JASA 82 (BCa); Hesterberg 2015, The American
-    Statistician 69:371-386, section 4.1 (widening); Field and Welsh 2007, JRSS B 69 (drawing clusters).
+    Statistician 69:371-386 (widening); Field and Welsh 2007, JRSS B 69 (drawing clusters).
     """
     check_level(level)
     rows = _matrix(stats, "stats")
@@ -76,7 +76,7 @@ def compare_corpus(
     Raises ValueError as `bootstrap` does, and when the two matrices differ in shape.
 
     **Source:** as `bootstrap`; swapping: Riezler and Maxwell 2005, On Some Pitfalls in Automatic Evaluation and
-    Significance Testing for MT, section 4 (approximate randomisation, after Noreen 1989).
+    Significance Testing for MT (approximate randomisation, after Noreen 1989).
     """
     check_level(alpha)
     a, b = _matrix(baseline, "baseline"), _matrix(candidate, "candidate")

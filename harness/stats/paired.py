@@ -85,7 +85,7 @@ def compare(
 
     Raises ValueError on NaN, empty or unequal lists, and values outside the bounds.
 
-    **Source:** Miller 2024, arXiv 2411.00640, section 4.2 (paired differences); the rest in `tango_bound`, `effective_n`,
+    **Source:** Miller 2024, arXiv 2411.00640 (paired differences); the rest in `tango_bound`, `effective_n`,
     `mcnemar` and `sign_flip`.
     """
     check_level(alpha)

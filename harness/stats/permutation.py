@@ -51,7 +51,7 @@ def sign_flip(sums: Floats, *, seed: int = 0) -> tuple[float, str]:
     have the other sign. "sign-flip exact": all patterns; "sign-flip monte carlo": 10,000 drawn ones, the observed one
     counted among them, so the p-value is never 0.
 
-    **Source:** Fisher 1935, The Design of Experiments, section 21; + 1: Phipson and Smyth 2010, Statistical Applications
+    **Source:** Fisher 1935, The Design of Experiments, chapter III; + 1: Phipson and Smyth 2010, Statistical Applications
     in Genetics and Molecular Biology 9:39.
     """
     # Sorted sizes: neither the order of the clusters nor which run is called the candidate changes the drawn signs.

@@ -3,8 +3,7 @@
 `sd` is the standard deviation of one item's paired difference (candidate - baseline), in the metric's units: the field
 `sd` of a `Comparison` (clusters included), or `paired_sd` from a share of answers expected to change.
 
-**Source:** Miller 2024, arXiv 2411.00640, section 5 (power of paired evaluations); Julious 2004, Statistics in Medicine
-23:1921-1986, section 5 (non-inferiority).
+**Source:** Miller 2024, arXiv 2411.00640 (power analysis); Julious 2004, Statistics in Medicine 23:1921-1986 (non-inferiority).
 """
 
 from __future__ import annotations
