@@ -95,7 +95,8 @@ def _load(model: str, layer: int | None, device: str, _checkpoint: tuple[tuple[s
         tokenizer = AutoTokenizer.from_pretrained(model)
         net = AutoModel.from_pretrained(model, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UsageError(f"cannot load the encoder '{model}': {error}") from error
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"cannot load the encoder '{model}': {why}") from error
     if layer is not None:
         _end_after(net, layer, model)
     limit = _limit(tokenizer, net.config, model)
