@@ -210,7 +210,7 @@ def _classify(
         return said(verdict)
     if say.CONCLUDED.search(left) and strict and say.CLEAN.match(right) and not _is_echo(mention, options):
         final = _CLAUSE_END.match(text, mention.end)
-        if final or not re.search(r"[,;。.\n]\s?\Z", left):
+        if final or not re.search(r"(?:^|[,;。.\n])\s?\Z", left):
             return said("weak", added=bool(say.ADDED.search(left)))
     return said("named") if mention.by_text and mention.end - mention.start > 1 else None
 
