@@ -16,9 +16,9 @@ Side = Literal["lower", "upper"]
 NORMAL = NormalDist()
 
 # Answers are counted in whole numbers, and a bound that ignores the steps between them passes too often when hardly any
-# answer changes. A quarter of an answer is the smallest shift that keeps the false pass rate at or below 5 % for every
-# n from 20 to 1,000 and margin from 0.01 to 0.1 (exact enumeration of the trinomial); half an answer, the usual
-# correction, costs power for nothing.
+# answer changes. Of the shifts 0, 1/8, 1/4 and 1/2 a quarter is the smallest that keeps the exact false pass rate (the
+# trinomial enumerated, alpha 0.05) near 5 % at all of 2,320 combinations of n 20-500, margin 0.01-0.15 and share won
+# 0-0.1: at most 5.02 %, against 7.8 % without and 6.2 % with an eighth. More costs power for nothing.
 CONTINUITY = 0.25
 
 
