@@ -47,6 +47,8 @@ def _span(seconds: float) -> str:
 class Console:
     """Shows a run's progress on `out`."""
 
+    reads = True
+
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stderr
         self._live: Live | None = None
@@ -77,7 +79,7 @@ class Console:
             self._live = Live(console=RichConsole(file=self.out), refresh_per_second=4, transient=True)
             self._live.start()
 
-    def record(self, record: Record, reading: Reading) -> None:
+    def record(self, record: Record, reading: Reading | None) -> None:
         """Count one outcome, and show the state now and then."""
         line = self._lines[record.task]
         self._count += 1
@@ -85,7 +87,7 @@ class Console:
             line.failed += 1
         else:
             line.done += 1
-            line.unparsed += reading.status == "unparsed"
+            line.unparsed += reading is not None and reading.status == "unparsed"
         now = time.monotonic()
         if now - self._told >= (0.25 if self._live else EVERY):
             self._told = now

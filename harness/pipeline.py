@@ -69,11 +69,13 @@ class Done:
 
 
 class Watch(Protocol):
-    """Sees a run's progress; the console is one, a notebook may have another."""
+    """Sees a run's progress; the console is one, a notebook may have another. Answers are read for it only if it `reads` them."""
+
+    reads: bool
 
     def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None: ...
 
-    def record(self, record: Record, reading: Reading) -> None: ...
+    def record(self, record: Record, reading: Reading | None) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -81,10 +83,12 @@ class Watch(Protocol):
 class Silent:
     """Watches nothing."""
 
+    reads = False
+
     def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
         """Ignore the start."""
 
-    def record(self, record: Record, reading: Reading) -> None:
+    def record(self, record: Record, reading: Reading | None) -> None:
         """Ignore a record."""
 
     def stop(self) -> None:
@@ -101,8 +105,9 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
     here, absent = catalogue.select(spec.tasks)
     missing = {task.id: catalogue.bring(task.suite) for task in absent}
     if missing and (spec.strict or not here):
-        listed = "".join(f"\n  {task}: {command}" for task, command in missing.items())
-        raise UsageError(f"the data of these tasks is not here:{listed}")
+        listed = "".join(f"\n  {task}" for task in missing)
+        ways = "".join(f"\n  {command}" for command in dict.fromkeys(missing.values()))
+        raise UsageError(f"the data of these tasks is not here:{listed}\nBring it with:{ways}")
     done = []
     for subject in resolve(spec.model, spec.settings, spec.name):
         plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
@@ -172,7 +177,7 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
         def put(record: Record, job: Job) -> None:
             writer.append(encode_record(record))
             part = parts[record.task]
-            watch.record(record, read(part.task, part.prompter.style.ask, job, record))
+            watch.record(record, read(part.task, part.prompter.style.ask, job, record) if watch.reads else None)
 
         todo = pending(plan, index, earlier, put)
         started = time.monotonic()

@@ -129,16 +129,23 @@ def _add(kind: str, table: dict[str, _Item], name: str, item: _Item) -> None:
     table[name] = item
 
 
-def _load(package: str) -> None:
+def _load(package: str, until: Callable[[], bool] = lambda: False) -> None:
+    """Import the modules of a package one by one, and stop as soon as the wanted name is there: some are slow to import."""
     module = importlib.import_module(package)
     for found in pkgutil.iter_modules(module.__path__):
+        if until():
+            return
         importlib.import_module(f"{package}.{found.name}")
+
+
+def _load_if_missing(name: str, table: Mapping[str, object], package: str) -> None:
+    if name not in table:
+        _load(package, lambda: name in table)
 
 
 def get_metric(name: str) -> Metric:
     """Return the metric called `name`; raise UsageError with close names when there is none."""
-    if name not in _METRICS:
-        _load("harness.metrics")
+    _load_if_missing(name, _METRICS, "harness.metrics")
     if name not in _METRICS:
         raise unknown("metric", name, _METRICS)
     return _METRICS[name]
@@ -146,8 +153,7 @@ def get_metric(name: str) -> Metric:
 
 def get_extractor(name: str) -> Extractor:
     """Return the extractor called `name`; raise UsageError with close names when there is none."""
-    if name not in _EXTRACTORS:
-        _load("harness.extract")
+    _load_if_missing(name, _EXTRACTORS, "harness.extract")
     if name not in _EXTRACTORS:
         raise unknown("extractor", name, _EXTRACTORS)
     return _EXTRACTORS[name]

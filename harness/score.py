@@ -60,19 +60,23 @@ def _score_chunk(judges: Sequence[Judge], readings: Sequence[Reading]) -> Iterat
 
 
 def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Status]]:
-    """Return each reading's value and status under one metric."""
-    judged = [r for r in readings if r.answer is not None]
-    pairs = [(r.job.sample, _answer_for(judge.metric, r)) for r in judged]
-    values = iter(judge.metric.score(pairs, judge.options) if pairs else [])
+    """Return each reading's value and status under one metric.
+
+    An answered question without a readable answer counts 0. A corpus metric gets an empty text for it, so that it lowers the corpus
+    value too: leaving it out would reward refusing.
+    """
+    empty = judge.metric.combine is not None
+    judged = [r for r in readings if r.answer is not None or (empty and r.status != "failed")]
+    pairs = [(r.job.sample, "" if r.answer is None else _answer_for(judge.metric, r)) for r in judged]
+    values = judge.metric.score(pairs, judge.options) if pairs else []
+    if len(values) != len(judged):
+        raise UsageError(f"metric {judge.metric.name} gave {len(values)} values for {len(judged)} answers")
+    given = {id(reading): value for reading, value in zip(judged, values, strict=True)}
     out: list[tuple[Value, Status]] = []
     for reading in readings:
-        if reading.answer is not None:
-            value = next(values)
-            out.append((value, reading.status if value.value is not None else "unscored"))
-        else:
-            out.append((Value(None if reading.status == "failed" else 0.0), reading.status))
-    if next(values, None) is not None:
-        raise UsageError(f"metric {judge.metric.name} returned more values than it was given answers")
+        value = given.get(id(reading), Value(None if reading.status == "failed" else 0.0))
+        unscored = reading.answer is not None and value.value is None
+        out.append((value, "unscored" if unscored else reading.status))
     return out
 
 

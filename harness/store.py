@@ -224,8 +224,15 @@ class Index:
         return decode_record(orjson.loads(self._file.readline()))
 
     def close(self) -> None:
+        """Close the file; the index is of no use any more."""
         if self._file is not None:
             self._file.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _hash(slot: str) -> int:

@@ -311,7 +311,7 @@ class Catalogue:
     def bring(self, suite: str) -> str:
         """Return the command that brings a suite's data."""
         if any(file.url for file in self.suites[suite].files.values()):
-            return f"tcm-eval data pull {suite}   (or, from a folder: tcm-eval data import FOLDER)"
+            return f"tcm-eval data pull {suite}  (or from a folder: tcm-eval data import FOLDER)"
         return "tcm-eval data import FOLDER"
 
     def path_of(self, task: TaskSpec, name: str) -> Path:

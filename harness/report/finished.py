@@ -34,24 +34,24 @@ def _one(done: Finished) -> str:
     for task, metrics in summary["tasks"].items():
         rows += [(f"{task}  {metric}", _cells(row)) for metric, row in metrics.items()]
     for metric, kinds in summary["overall"].items():
-        rows += [
-            (f"all tasks, {kind}  {metric}", _cells(row))
-            for kind, row in kinds.items()
-            if row and _worth(summary, kind)
-        ]
+        several = sum(metric in metrics for metrics in summary["tasks"].values()) > 1
+        for kind, row in kinds.items():
+            if row and (several or kind == "macro"):
+                rows.append((_over(kind, metric, row), _cells(row)))
     columns = ["mean", "95% interval", "chance", "n", "answers"]
     notes = [*_trouble(summary), f"run folder: {done.folder}"]
     return render([Table(str(summary["subject"]["name"]), columns, rows, notes)], "table", width=120)
 
 
-def _worth(summary: Mapping[str, Any], kind: str) -> bool:
-    return kind == "macro" or len(summary["tasks"]) > 1
+def _over(kind: str, metric: str, row: Mapping[str, Any]) -> str:
+    what = "all questions" if kind == "micro" else f"mean of {row['disciplines']} disciplines"
+    return f"{what}  {metric}"
 
 
 def _cells(row: Mapping[str, Any]) -> list[Cell]:
     interval = f"{row['low']:.3f} to {row['high']:.3f}" if row["low"] is not None and row["high"] is not None else "–"
     counts = {status: n for status, n in row.get("counts", {}).items() if n}
-    said = ", ".join(f"{n} {status}" for status, n in counts.items()) or f"{row.get('disciplines', 0)} disciplines"
+    said = ", ".join(f"{n} {status}" for status, n in counts.items())
     chance = Cell(text=f"{row['chance']:.3f}") if "chance" in row else Cell()
     mean = Cell(text="–" if row["mean"] is None else f"{row['mean']:.3f}")
     return [mean, Cell(text=interval), chance, Cell(text=str(row["n"])), Cell(text=said)]
@@ -67,8 +67,12 @@ def _trouble(summary: Mapping[str, Any]) -> list[str]:
         )
     if unscored:
         notes.append(f"INCOMPLETE: {unscored} scores could not be computed.")
+    absent: dict[str, list[str]] = {}
     for task, command in summary.get("absent", {}).items():
-        notes.append(f"not asked: {task}; its data is not here. Bring it with: {command}")
+        absent.setdefault(command, []).append(task)
+    notes += [
+        f"not asked, for the data is not here: {', '.join(tasks)}. Bring it with: {c}" for c, tasks in absent.items()
+    ]
     if summary.get("not_accepted"):
         notes.append(f"the model did not accept: {', '.join(summary['not_accepted'])}")
     return notes

@@ -24,15 +24,49 @@ def build(runs: Sequence[Run], published: Sequence[Published] = ()) -> list[Tabl
     suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
     for suite in suites:
         mine = [run for run in runs if any(t.partition("/")[0] == suite for t in run.summary["tasks"])]
-        tables.append(_by_task(suite, mine))
-        by_discipline = _by_discipline(suite, mine)
-        if by_discipline:
-            tables.append(by_discipline)
+        alike = _alike(suite, mine)
+        for group in alike:
+            way = f" ({_way(suite, group)})" if len(alike) > 1 else ""
+            tables.append(_by_task(suite, group, way))
+            by_discipline = _by_discipline(suite, group, way)
+            if by_discipline:
+                tables.append(by_discipline)
         tables.append(_counts(suite, mine))
     return tables + _published(published)
 
 
-def _by_task(suite: str, runs: Sequence[Run]) -> Table:
+def _ids(suite: str, run: Run) -> set[str]:
+    """Return the comparison ids of a run's headline numbers in one suite."""
+    tasks = run.summary["tasks"]
+    return {
+        tasks[t][run.manifest["tasks"][t]["headline"]]["comparison_id"] for t in tasks if t.partition("/")[0] == suite
+    }
+
+
+def _alike(suite: str, runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs in groups that share numbers which may be compared: each group gets tables of its own."""
+    groups: list[tuple[set[str], list[Run]]] = []
+    for run in runs:
+        ids, members = _ids(suite, run), [run]
+        apart = []
+        for known, others in groups:
+            if known & ids:
+                ids, members = ids | known, others + members
+            else:
+                apart.append((known, others))
+        groups = [*apart, (ids, members)]
+    return [members for _, members in sorted(groups, key=lambda group: -len(group[1]))]
+
+
+def _way(suite: str, runs: Sequence[Run]) -> str:
+    """Return how a group of runs was asked, in the words of its comparison ids."""
+    parts = sorted(_ids(suite, runs[0]))[0].split("|")
+    usual = ("split:test", "shots:0", "seed:0", "temp:0", "top_p:1", "top_k:0", "rep:1")
+    skip = ("tcm-eval", "task", "data", "metric", "read")
+    return ", ".join(p for p in parts if p.partition(":")[0] not in skip and p not in usual)
+
+
+def _by_task(suite: str, runs: Sequence[Run], way: str) -> Table:
     columns: dict[tuple[str, str, str], None] = {}
     for run in runs:
         for task, metrics in run.summary["tasks"].items():
@@ -45,7 +79,7 @@ def _by_task(suite: str, runs: Sequence[Run]) -> Table:
     for run in runs:
         cells = [_cell(run.summary["tasks"].get(task, {}).get(metric), cid, run) for task, metric, cid in ordered]
         rows.append((run, cells))
-    return Table(f"{suite} — by task", names, _ranked(rows, suite), [*legend, *_marks(runs, suite)])
+    return Table(f"{suite} — by task{way}", names, _ranked(rows, suite), [*legend, *_marks(runs, suite)])
 
 
 def _column_names(columns: Sequence[tuple[str, str, str]], runs: Sequence[Run]) -> tuple[list[str], list[str]]:
@@ -112,7 +146,7 @@ def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tupl
     return out
 
 
-def _by_discipline(suite: str, runs: Sequence[Run]) -> Table | None:
+def _by_discipline(suite: str, runs: Sequence[Run], way: str) -> Table | None:
     metric = "accuracy"
     there = [run for run in runs if run.summary.get("suites", {}).get(suite, {}).get("disciplines")]
     groups: dict[str, list[Run]] = {}
@@ -138,7 +172,7 @@ def _by_discipline(suite: str, runs: Sequence[Run]) -> Table | None:
         notes.append(f"Not here, for they were asked other questions or in another way: {', '.join(left)}.")
     table_rows = _ranked(shown, suite)
     return Table(
-        f"{suite} — accuracy by discipline", [columns[i] for i in kept], table_rows, [*notes, *_marks(most, suite)]
+        f"{suite} — accuracy by discipline{way}", [columns[i] for i in kept], table_rows, [*notes, *_marks(most, suite)]
     )
 
 

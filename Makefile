@@ -1,0 +1,41 @@
+# On a fresh machine `make demo` sets up all and runs the main job; `make test` sets up all and runs the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_QUIET := 1
+
+.PHONY: demo test check setup setup-dev clean
+
+setup: $(VENV)/.ready
+setup-dev: $(VENV)/.ready-dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The core: no torch, about 150 MB.
+$(VENV)/.ready: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install -e .
+	touch $@
+
+# Everything the tests need. torch comes first and pinned: an unpinned one brings gigabytes of CUDA.
+$(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install -c constraints.txt torch
+	$(BIN)/pip install -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.ready
+
+demo: setup
+	$(BIN)/tcm-eval run --model guess --model echo/first --tasks tcm_core --output results/demo
+	$(BIN)/tcm-eval leaderboard --output results/demo
+
+test: setup-dev check
+	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
