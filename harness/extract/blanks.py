@@ -37,12 +37,28 @@ _MARK = re.compile(
 _NUMERALS = {c: i for i, c in enumerate("一二三四五六七八九十", 1)} | {c: i for i, c in enumerate("①②③④⑤⑥⑦⑧⑨⑩", 1)}
 _BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*|__([^_\n]{1,80})__")
 _LABEL = re.compile(r"(?:答案|解析|分析|说明|解释|注意?|填空|理由|(?i:answers?|explanation))[^:：]{0,4}[:：]?")
-_MARKUP = re.compile(r"\*\*|__(?!_)|`{1,3}(?:json|text)?|^#{1,6} |\$|\\boxed|\\text|</?(?:b|u|strong|em)>", re.MULTILINE)
+_MARKUP = re.compile(
+    r"\*\*|__(?!_)|`{1,3}(?:json|text)?|^#{1,6} |\$|\\boxed|\\text|</?(?:b|u|strong|em)>", re.MULTILINE
+)
 _REFUSES = re.compile(
     r"\s*(?:很?抱歉|对不起|很遗憾|作为(?:一个)?(?:AI|人工智能)|我?(?:无法|不能|不知道|不清楚|不确定)|暂无|未知答案|没有提供|请提供|"
     r"(?i:i(?:'m| am) (?:sorry|not sure|unable)|sorry|i (?:can't|cannot|don't|do not)|as an ai|unfortunately|error\b|api))"
 )
-_PAIRS = {"（": "）", "(": ")", "【": "】", "[": "]", "“": "”", '"': '"', "'": "'", "‘": "’", "「": "」", "『": "』", "《": "》", "{": "}", "_": "_"}
+_PAIRS = {
+    "（": "）",
+    "(": ")",
+    "【": "】",
+    "[": "]",
+    "“": "”",
+    '"': '"',
+    "'": "'",
+    "‘": "’",
+    "「": "」",
+    "『": "』",
+    "《": "》",
+    "{": "}",
+    "_": "_",
+}
 _SEPARATORS = (r"[；;]", r"[|｜]", r"[,，]", r"、", r"\s*/\s*", r"\s{2,}|\t", r"\s+", r"和|与|及")
 
 
@@ -57,8 +73,7 @@ def blanks(text: str, n: int, *, stem: str = "") -> tuple[str, ...] | None:
     body = (free_text(text[:_CAP] if "<" not in text else text) or "")[:_CAP]
     if not body or _REFUSES.match(body):
         return None
-    for read in (_from_json, _from_stem, _from_bold):
-        answers = read(body, n, stem)
+    for answers in (_from_json(body, n), _from_stem(body, n, stem), _from_bold(body, n)):
         if answers is not None:
             return answers
     section = _answer_section(_MARKUP.sub("", body))
@@ -91,8 +106,11 @@ def _clean(part: str) -> str:
     return part
 
 
-def _from_json(text: str, n: int, stem: str) -> tuple[str, ...] | None:
-    start, end = min((i for i in (text.find("["), text.find("{")) if i >= 0), default=-1), max(text.rfind("]"), text.rfind("}"))
+def _from_json(text: str, n: int) -> tuple[str, ...] | None:
+    start, end = (
+        min((i for i in (text.find("["), text.find("{")) if i >= 0), default=-1),
+        max(text.rfind("]"), text.rfind("}")),
+    )
     if not 0 <= start < end < start + 5000:
         return None
     for spelling in (text[start : end + 1], text[start : end + 1].replace("'", '"')):
@@ -140,7 +158,7 @@ def _from_stem(text: str, n: int, stem: str) -> tuple[str, ...] | None:
     first = segments[0][-12:]
     at = letters.find(first)
     for _ in range(5):
-        if at < 0 or not first and at > 0:
+        if at < 0 or (at > 0 and not first):
             return None
         parts = _filled(text, letters, places, at + len(first), segments)
         answers = _checked(parts, n) if parts else None
@@ -162,12 +180,14 @@ def _filled(text: str, letters: str, places: list[int], at: int, segments: list[
             parts.append(text[start : places[found]].strip(" \u3000（()）【】[]_＿，,。；;、"))
             at = found + len(segment) if letters.startswith(segment, found) else found + len(key)
         else:
-            line = re.split(r"[。\n]", text[start : start + 2 * _LONGEST].lstrip(" \u3000:：（(【[_＿，,"), maxsplit=1)[0]
+            line = re.split(r"[。\n]", text[start : start + 2 * _LONGEST].lstrip(" \u3000:：（(【[_＿，,"), maxsplit=1)[
+                0
+            ]
             parts.append(line.strip(" \u3000（()）【】[]_＿"))
     return parts
 
 
-def _from_bold(text: str, n: int, stem: str) -> tuple[str, ...] | None:
+def _from_bold(text: str, n: int) -> tuple[str, ...] | None:
     spans = [(m[1] or m[2]).strip() for m in _BOLD.finditer(text)]
     spans = [span for span in spans if not _LABEL.fullmatch(span) and not _MARK.fullmatch(span)]
     if len(spans) != n or any(span.endswith((":", "：")) for span in spans):
@@ -177,19 +197,27 @@ def _from_bold(text: str, n: int, stem: str) -> tuple[str, ...] | None:
 
 def _answer_section(text: str) -> str:
     """The text from its answers on: without a heading like 以下是答案： and without the explanation that follows."""
-    cue = re.search(r"(?:^|\n|[。；;]) ?[\[【#* ]{0,4}(?:正确|参考|最终|填空)?答案(?:是|为|如下|依次为|分别为|分别是|依次是)?[\]】]? ?[:：]?\s{0,3}(?!解析|分析)", text)
+    cue = re.search(
+        r"(?:^|\n|[。；;]) ?[\[【#* ]{0,4}(?:正确|参考|最终|填空)?答案(?:是|为|如下|依次为|分别为|分别是|依次是)?[\]】]? ?[:：]?\s{0,3}(?!解析|分析)",
+        text,
+    )
     if cue and cue.end() < len(text):
         text = text[cue.end() :]
     else:
         lead = re.match(r"[^\n]{0,60}[:：] ?\n+", text)
         text = text[lead.end() :] if lead else text
-    explained = re.search(r"\n\s{0,3}[#【\[*（(]{0,4} ?(?:答案)?(?:解析|解释|分析|说明|理由|依据|原因|注|备注|补充|(?i:explanation|reason|note))", text)
+    explained = re.search(
+        r"\n\s{0,3}[#【\[*（(]{0,4} ?(?:答案)?(?:解析|解释|分析|说明|理由|依据|原因|注|备注|补充|(?i:explanation|reason|note))",
+        text,
+    )
     return (text[: explained.start()] if explained and explained.start() else text).strip()
 
 
 def _from_numbers(text: str, n: int) -> tuple[str, ...] | None:
     marks = list(_MARK.finditer(text))
-    numbers = [next(int(g) if g.isdigit() and g.isascii() else _NUMERALS[g] for g in m.groups() if g) for m in marks[: n + 1]]
+    numbers = [
+        next(int(g) if g.isdigit() and g.isascii() else _NUMERALS[g] for g in m.groups() if g) for m in marks[: n + 1]
+    ]
     if numbers[:n] != list(range(1, n + 1)) or (len(numbers) > n and numbers[n] == n + 1) or marks[0].start() > 40:
         return None
     ends = [m.start() for m in marks[1:n]] + [len(text)]

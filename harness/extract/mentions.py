@@ -130,7 +130,7 @@ def _items(text: str, options: Options) -> Iterator[Mention]:
             item = _text_item(text, start, *spans[start])
         else:
             letters = _LETTERS.match(text, start)
-            item = _letter_item(text, letters, spans, lower) if letters else None
+            item = _letter_item(text, letters, spans) if letters else None
         if item is not None:
             done = item.end
             yield item
@@ -149,12 +149,12 @@ def _text_item(text: str, start: int, end: int, letters: str) -> Mention | None:
     named = _LETTER_AFTER.match(text, end)
     if named and named[1] in letters and (text[named.start() : named.start(1)].strip() or named[0].endswith(")")):
         return Mention(start, named.end(), named[1], glossed=True)
-    if end < len(text) and not _TEXT_END.match(text, end) and not text[end].isascii():
+    if end - start < 3 and end < len(text) and not _TEXT_END.match(text, end) and not text[end].isascii():
         return None
     return Mention(start, end, letters, by_text=True)
 
 
-def _letter_item(text: str, found: re.Match[str], spans: dict[int, tuple[int, str]], lower: str) -> Mention | None:
+def _letter_item(text: str, found: re.Match[str], spans: dict[int, tuple[int, str]]) -> Mention | None:
     letters, start, end = found[1], found.start(), found.end()
     if letters in "AI" and _WORD.match(text, end) and not _NAMED.search(text, max(0, start - 12), start):
         return None

@@ -1,6 +1,6 @@
-"""How models affirm, deny, doubt and quote an answer: the vocabulary of `choice`.
+r"""How models affirm, deny, doubt and quote an answer: the vocabulary of `choice`.
 
-Patterns that end in `\\Z` are searched in the short window to the left of a mention, the others are matched at the
+Patterns that end in `\Z` are searched in the short window to the left of a mention, the others are matched at the
 start of the window to its right. Every repetition is bounded or runs over distinct characters, and the windows are
 at most `LEFT` and `RIGHT` characters long, so each test costs a bounded time.
 """
@@ -55,7 +55,8 @@ ANSWERED = _left(  # the clause says that what follows is the answer
     r"(?:(?<![因作以称成行])为|是|选择?|属|[:=>\-]|应|即|包括|有))?[吧了]?" + _FILL,
     r"(?:^|[\s。;:,])(?:答|解|ans)\s?[:=]" + _FILL,
     r"回答\s?(?:[:=]|是|为|选)" + _FILL,
-    r"最(?:接近|符合|吻合|合适|贴切|恰当|佳|可能|匹配)(?:题[意干]|要求)?的?(?:选项|答案|一项)?(?:就|应该?)?(?:是|为)?的?" + _FILL,
+    r"最(?:接近|符合|吻合|合适|贴切|恰当|佳|可能|匹配)(?:题[意干]|要求)?的?(?:选项|答案|一项)?(?:就|应该?)?(?:是|为)?的?"
+    + _FILL,
     r"(?<![挑可供多单备筛入候任误错干预竞当评精])选(?:择|取|出|定|用)?(?:了|的(?:应该?)?(?:是|为)?(?:答案|选项)?(?:是|为)?)?"
     + _FILL,
     r"(?:可|当)选(?:择|用)?(?:的是|为)?" + _FILL,
@@ -82,7 +83,7 @@ CONCLUDED = _left(  # weaker: counts only before a clean end, and only when noth
     + _FILL,
     r"(?:是|为|属于?|有|包括|包含|考虑|见于?|表现为|判断|诊断|选用|首选|方用|药用|治[以用宜]|宜用?|予|服用|使用|应用|用|证属|采用|符合|莫过于|倾向于?|支持|提示|归于)"
     + _FILL,
-    r"(?i:\b(?:therefore|thus|so|hence|is|are|i\.e\.|conclusion|suggests?|indicates?|supports?|by elimination|consistent with|corresponds? to|match(?:es|ing)?|compatible with|most like|typical of|diagnosis of|best fits)[,:]?)\s"
+    r"(?i:\b(?:therefore|thus|so|hence|is|are|i\.e\.|conclusion|suggests?|indicates?|supports?|by elimination|consistent with|corresponds? to|match(?:es|ing)?|compatible with|most like|typical of|diagnosis of|best fits|(?:i|would|'d) (?:say|guess|think|believe)(?: that| it is| it's)?)[,:]?)\s"
     + _FILL,
     r"(?:^|[,;。.\n]\s?)",
 )
@@ -109,7 +110,7 @@ ALL_BUT_LEFT = _left(
     r"(?i:\b(?:all|everything|every option|each|any|none)\b[^.;!?\n]{0,48}\b(?:except|but)(?:\s(?:for|option|options|the))?\s)\(?"
 )
 FREE_LEFT = _left(  # a verdict is about the option only when nothing names another thing before the letter
-    r"^|[\s,。;:、!?()\-~/=>√×.]|选项|[只仅唯]有|[只仅]|只剩|其中|因此|所以|故|因|而|则|但|但是|且|可见|可知|说明|表明|认为|的|是|和|与|及|看|首先|其次|对于|关于|由于|选|即|中|答案|虽然?|若|项|排除后"
+    r"^|[\s,。;:、!?()\-~/=>√×.]|选项|[只仅唯]有|[只仅]|只剩|其中|因此|所以|故|因|而|则|但|但是|且|可见|可知|说明|表明|认为|的|是|和|与|及|看|首先|其次|对于|关于|由于|选|即|以|唯独|中|答案|虽然?|若|项|排除后"
 )
 PLAIN_WORD_LEFT = _left(
     r"(?:^|[^A-Za-z\s'-]\s?|\n|(?i:\b(?:options?|choices?|answers?|statements?|letters?|only|and|but|while|so|that|thus|therefore|hence|since|because"
@@ -127,9 +128,9 @@ CHOSEN = _right(
     _SUFFIX
     + _ADVERB
     + r"(?:(?:正确|最佳|标准|本题|最终|唯一|的)*(?:答案|正解)(?!解析|[有之]一?误)|正确(?:的)?(?:选择|选项)|符合题[意干]|符合要求|(?:应|可|当|入|正|该|要|必|全|都)选(?!项)|最?佳|合适|恰当|贴切|合理|妥当|最符合|最?吻合|无疑[。,]?$)",
-    _SUFFIX + r"(?:莫属|不可(?![选能])|最优|更优|胜出|的?(?:可能性|可能)(?:更|最|较)[大高])",
+    _SUFFIX + r"(?:莫属|不可(?![选能])|最优|更优|胜出|为(?:宜|佳|好|妥|优|最)|的?(?:可能性|可能)(?:更|最|较)[大高])",
     r"\s?(?i:(?:is|are|was|were|would be|remains|seems|appears|looks)\s(?:both |all |clearly |therefore |thus |indeed |the |most |more |likely |also |definitely |my |only ){0,4}"
-    r"(?:correct (?:answer|option|choice)|right (?:answer|option|choice|one)|correct one|best|answer|choice|appropriate|suitable|better|closest|fitting|one)\b)",
+    r"(?:(?:correct|right) (?!in |for |only |but )[a-z]+|right (?:answer|option|choice|one)|correct one|best|answer|choice|appropriate|suitable|better|closest|fitting|one)\b)",
     r"\s?(?i:yes\b|- yes|: yes|fits|matches|best (?:fits|matches|describes|explains)|stands out|- matches)\b",
 )
 TRUE = _right(
@@ -148,7 +149,7 @@ REJECTED = _right(
 WRONG = _right(
     _SUFFIX
     + _ADVERB
-    + r"(?:错(?!过|综)|错误|不正确|不对|不准确|有误|不成立|不恰当|不妥|不合适|不合理|不属于?|不是(?!\s?[A-J])|并不|并非|不包括|不具|不会|不能|不应|不符|不合|不宜|不太|不够|不(?=[,。;])|不支持|不一致|不吻合|不相符|无关|不适|×|假的|与题[意干]不|皆非|[均都]非|与\S{1,8}不)",
+    + r"(?:错(?!过|综)|错误|不正确|不对|不准确|有误|不成立|不恰当|不妥|不合适|不合理|不属于?|不是(?!\s?[A-J])|并不|并非|不包括|不具|不会|不能|不应|不符|不合|不宜|不太|不够|不(?=[,。;])|不支持|不一致|不吻合|不相符|无关|无(?!误|疑)|不适|×|假的|与题[意干]不|皆非|[均都]非|与\S{1,8}不)",
     r"\s?(?:-|:)?\s?(?i:(?:(?:is|are|was|were|seems|looks|would be)\s)?(?:both |all |clearly |therefore |thus |also |definitely |partially |partly |simply ){0,3}(?:incorrect|wrong|false|untrue|inaccurate|inappropriate|irrelevant|incomplete)\b)",
     r"\s?(?:-|:)?\s?(?i:(?:is|are|was|were|does|do|did|would|can|could|should|will|has|have)(?:n't| not|not)\b|(?:fails|lacks)\b|not\b|no\b)",
 )
@@ -156,13 +157,17 @@ NOT_WRONG = _right(
     _SUFFIX + r"(?:并不是错|不是错|并非错|没有错|无错|并非不|不是不|不一定|未必|是不是|不无)",
     r"\s?(?i:(?:is|are)(?:n't| not) (?:wrong|incorrect|necessarily))",
 )
+ONLY_LEFT = _left(r"(?:只有|唯有|仅有|唯独|唯一是|[只仅])(?:选项)?\s?", r"(?i:\bonly (?:option |choice |statement )?)")
+ONLY_RIGHT = re.compile(
+    r"\s?(?:选项|项)?(?:属|是|符合|能|为|具|可|有|与题|用于|适|(?i:is|does|has|can|treats|fits|matches|describes|contains|belongs)\b)"
+)
 DOUBTED = _right(
     r"[^。;!?\n,]{0,14}(?:吗|么(?![\w])|呢|与否|还是)|[^。;!?\n,]{0,6}\?|,? ?(?:对吗|是吗|对不对|正确吗|right\?)"
 )
 BETWEEN = _right(r"\s?(?:选项|项)?\s?(?:之间|两者|两个|二者|中[,，]|中(?=[应选最更]|的)|里)")
 CLEAN = re.compile(
     r"\s?(?:选项|项|图|[一二两三四五]项|吧|了|啦|无疑)?\s?\)?(?:\Z|\s?\n|\s?[。,;:!?]|\s?\.(?![A-Za-z0-9])|\s?--|\s-\s|\s?=|因|\(|\)|而非|而不是|不选|这|才|"
-    r"均|都|皆|全|正确|对|\s?(?i:because|since|as|due|which|rather|not|instead|for)\b|为宜|为好|为佳|最|方|之|证|型)"
+    r"均|都|皆|全|正确|对|\s?(?i:because|since|as|due|which|rather|not|instead|for)\b|为宜|为好|为佳|最|方|之|证|型|治|加减|化裁|主|无疑)"
 )
 LIST_END = re.compile(
     r"\s?(?:选项|项|[一二两三四五]项)?\s?\)?(?:\Z|\s?\n|\s?[。,;!?)]|\s?\.(?![A-Za-z0-9])|\s?[√×:(]|均|都|皆|全|正确|对|错|不|符合|[一二两三四五]者|等|共|同时|为|是|属|最|中|之间|还是|的|可|应|"

@@ -40,7 +40,7 @@ def split(text: str | None, reasoning: str | None = None) -> Split:
     thoughts: list[str] = [reasoning] if reasoning else []
     answers: list[str] = []
     opened: str | None = None
-    since = 0
+    since, end = 0, len(text.rstrip())
     for tag in _TAG.finditer(text):
         if _is_mention(text, tag):
             continue
@@ -49,7 +49,7 @@ def split(text: str | None, reasoning: str | None = None) -> Split:
             continue  # whatever else stands inside a block belongs to it
         before = text[since : tag.start()]
         if opened is not None or closing:
-            stray = opened is None and (len(thoughts) > bool(reasoning)) and not text[tag.end() :].strip()
+            stray = opened is None and (len(thoughts) > bool(reasoning)) and tag.end() >= end
             (answers if stray else thoughts).append(before)
             opened = None
         else:

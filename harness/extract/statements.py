@@ -23,6 +23,7 @@ _LINE_END = re.compile(
 )
 _STRICT_END = re.compile(r"\Z|[\s,。;:!.)、(]|证|型|无疑")
 _LEAD = re.compile(r"\A(?:选项|选|图|(?i:(?:the )?(?:option|choice|letter|both|only))\b)\s?")
+_UNIT_WORD = re.compile(r"(?:选项|项|图|[一二两三四五]项)[\s。.!]*")
 _CLAUSE_END = re.compile(r"[\s。.!)~;,]*\Z")
 _FAR_TRUE = re.compile(
     r"(?<!不)(?<!否)(?<![不没]是)(?:正确|符合|√|一致|吻合)(?!与否|的?(?:用法|认识))|(?i:(?<!not )(?<!in)\b(?:correct|true|matches)\b)"
@@ -56,10 +57,10 @@ def statements(text: str, mentions: list[Mention], options: Options, *, many: bo
         left, _ = _windows(text, mention)
         if _is_echo(mention, options) and (not many or _ECHO_LEFT.search(left)):
             continue
-        if "\n" in left[-3:] and _opens_a_walk(text, mentions, i, options):
-            mention = replace(mention, opens_walk=True)
-        for part, cut in _parts(text, mention, many=many):
-            statement = _classify(text, part, options, cut=cut, negative=negative)
+        walked = "\n" in left[-3:] and _opens_a_walk(text, mentions, i, options)
+        following = next((m.start for m in mentions[i + 1 : i + 2]), len(text))
+        for part, cut in _parts(text, replace(mention, opens_walk=walked), many=many):
+            statement = _classify(text, part, options, cut=cut, negative=negative, until=following)
             if isinstance(statement, Statement):
                 found.append(statement)
             elif statement is not None:
@@ -78,7 +79,7 @@ def _bare(text: str, mentions: list[Mention], i: int, options: Options) -> State
     mention = mentions[i]
     rest = text[mention.end :] if len(text) - mention.end < 8 else "longer"
     before = _LEAD.sub("", text[: mention.start]).strip(" \n(.:。-") if mention.start < 16 else "longer"
-    first, last = not before, bool(_CLAUSE_END.match(rest)) or rest in ("项", "选项", "图")
+    first, last = not before, bool(_CLAUSE_END.match(rest)) or bool(_UNIT_WORD.fullmatch(rest))
     own_line = mention.start == 0 or text[mention.start - 1] == "\n"
     kind: Kind = "answer"
     if not (first or (last and own_line)) or _is_echo(mention, options):
@@ -97,6 +98,7 @@ def _bare(text: str, mentions: list[Mention], i: int, options: Options) -> State
             _LINE_END.match(right)
             or (mention.glossed and right[:1] == "\n")
             or re.match(r" (?=[\u4e00-\u9fff])", right)
+            or (mention.glossed and all(set(m.letters) <= set(mention.letters) for m in mentions))
         )
         if (
             not clean
@@ -125,20 +127,19 @@ _ECHO_LEFT = re.compile(r"(?:选项|选择题?|题目|问题|(?i:\b(?:options|ch
 def _opens_a_walk(text: str, mentions: list[Mention], i: int, options: Options) -> bool:
     """Whether the first mention is only the first of the options gone through one by one."""
     first = mentions[i]
-    if len(first.letters) != 1 or text[first.end : first.end + 1] == "\n" and not first.glossed:
+    alone = text[first.end : first.end + 1] == "\n"
+    if len(first.letters) != 1 or (alone and not first.glossed):
         return False
     following = options.letters[options.letters.find(first.letters) + 1 :][:1]
     for later in mentions[i + 1 :]:
         labelled = re.match(r"\s?(?:[.:、)-]|选项|项)", text[later.end : later.end + 4]) or later.glossed
         if len(later.letters) == 1 and labelled and _starts_clause(text, later):
-            return later.letters == following and (
-                first.letters == options.letters[0] or not text[first.end :][:1] == "\n"
-            )
+            return later.letters == following and (first.letters == options.letters[0] or not alone)
     return False
 
 
 def _starts_clause(text: str, mention: Mention) -> bool:
-    return mention.start == 0 or text[mention.start - 1] in "\n 。;,(" or text[: mention.start].endswith("选项")
+    return mention.start == 0 or text[mention.start - 1] in "\n 。;,(" or text.endswith("选项", 0, mention.start)
 
 
 def _label_line_before(text: str, before: Mention, mention: Mention) -> bool:
@@ -166,7 +167,7 @@ def _parts(text: str, mention: Mention, *, many: bool) -> Iterator[tuple[Mention
 
 
 def _classify(
-    text: str, mention: Mention, options: Options, *, cut: bool, negative: bool
+    text: str, mention: Mention, options: Options, *, cut: bool, negative: bool, until: int
 ) -> Statement | tuple[Statement, ...] | None:
     left, right = _windows(text, mention)
     if cut:
@@ -205,7 +206,7 @@ def _classify(
         return said("answer", added=bool(say.ADDED.search(left)))
     if invalid or not whole_range:
         return None
-    verdict = _verdict(text, mention, left, right)
+    verdict = _verdict(text, mention, left, right, until)
     if verdict:
         return said(verdict)
     if say.CONCLUDED.search(left) and strict and say.CLEAN.match(right) and not _is_echo(mention, options):
@@ -215,19 +216,19 @@ def _classify(
     return said("named") if mention.by_text and mention.end - mention.start > 1 else None
 
 
-def _verdict(text: str, mention: Mention, left: str, right: str) -> Kind | None:
+def _verdict(text: str, mention: Mention, left: str, right: str, until: int) -> Kind | None:
     if not mention.by_text and not (say.FREE_LEFT.search(left) and say.PLAIN_WORD_LEFT.search(left)):
         return None
     if say.REJECTED.match(right):
         return "reject"
     if say.WRONG.match(right):
         return "wrong"
-    if say.CHOSEN.match(right):
+    if say.CHOSEN.match(right) or (say.ONLY_LEFT.search(left) and say.ONLY_RIGHT.match(right)):
         return "chosen"
     if say.TRUE.match(right):
         return "true"
     if (mention.start == 0 or text[mention.start - 1] == "\n") and len(mention.letters) == 1 and not mention.by_text:
-        line = text[mention.end : mention.end + 160].split("\n", 1)[0]
+        line = text[mention.end : min(until, mention.end + 160)].split("\n", 1)[0]
         true, wrong = _FAR_TRUE.search(line), _FAR_WRONG.search(line)
         if bool(true) != bool(wrong):
             return "true" if true else "wrong"
