@@ -97,14 +97,17 @@ def _separated(delimiter: str) -> Callable[[Path], Iterator[Row]]:
 
 def _xlsx(path: Path) -> Iterator[Row]:
     openpyxl = _need("openpyxl", path)
-    sheet = openpyxl.load_workbook(path, read_only=True, data_only=True).worksheets[0]
-    lines = sheet.iter_rows(values_only=True)
-    header = [str(cell) if cell is not None else "" for cell in next(lines, ())]
-    if not any(header):
-        raise UsageError(f"{path}: empty; expected a first row with column names")
-    for number, cells in enumerate(lines, 2):
-        if any(cell is not None for cell in cells):
-            yield f"{path}:{number}", {h: c for h, c in zip(header, cells, strict=False) if h}
+    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:
+        lines = book.worksheets[0].iter_rows(values_only=True)
+        header = [str(cell) if cell is not None else "" for cell in next(lines, ())]
+        if not any(header):
+            raise UsageError(f"{path}: empty; expected a first row with column names")
+        for number, cells in enumerate(lines, 2):
+            if any(cell is not None for cell in cells):
+                yield f"{path}:{number}", {h: c for h, c in zip(header, cells, strict=False) if h}
+    finally:
+        book.close()
 
 
 def _parquet(path: Path) -> Iterator[Row]:

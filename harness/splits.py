@@ -99,23 +99,30 @@ def _pieces(text: str) -> frozenset[int]:
 def translations(samples: Sequence[Sample]) -> Iterable[tuple[int, int]]:
     """Yield pairs of places that translate each other, where the data's order shows it.
 
-    Samples must carry a `lang` field. The n-th item of one language is taken for the translation of the n-th of the other when
-    both languages have equally many items and at least 95 in 100 of their answers agree; else nothing is yielded, for a wrong
-    guess would be worse than none.
+    Samples must carry a `lang` field. Within each block (same discipline and same other short fields) the n-th item of one language
+    is taken for the translation of the n-th of the other when both languages have equally many items and at least 95 in 100 of
+    their answers agree; else nothing is yielded for the block, for a wrong guess would be worse than none.
     """
-    by_language: dict[str, list[int]] = defaultdict(list)
+    blocks: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for place, sample in enumerate(samples):
         language = str(sample.fields.get("lang") or "")
         if language:
-            by_language[language].append(place)
-    if len(by_language) != 2:
-        return
-    first, second = by_language.values()
-    if len(first) != len(second):
-        return
-    pairs = list(zip(first, second, strict=True))
-    if sum(_answer(samples[a]) == _answer(samples[b]) for a, b in pairs) >= 0.95 * len(pairs):
-        yield from pairs
+            blocks[_block(sample)][language].append(place)
+    for by_language in blocks.values():
+        if len(by_language) == 2:
+            first, second = by_language.values()
+            agree = sum(_answer(samples[a]) == _answer(samples[b]) for a, b in zip(first, second, strict=False))
+            if len(first) == len(second) and agree >= 0.95 * len(first):
+                yield from zip(first, second, strict=True)
+
+
+def _block(sample: Sample) -> str:
+    fields = (
+        (k, v)
+        for k, v in sorted(sample.fields.items())
+        if k not in ("lang", "question", "options") and isinstance(v, str)
+    )
+    return repr([sample.discipline, *fields])
 
 
 def _answer(sample: Sample) -> str:

@@ -11,7 +11,14 @@ import pytest
 
 from harness.cli import main
 
-QUESTIONS = [("人参", "补气药"), ("当归", "补血药"), ("麦冬", "补阴药"), ("鹿茸", "补阳药"), ("石膏", "清热泻火药"), ("麻黄", "发散风寒药")]
+QUESTIONS = [
+    ("人参", "补气药"),
+    ("当归", "补血药"),
+    ("麦冬", "补阴药"),
+    ("鹿茸", "补阳药"),
+    ("石膏", "清热泻火药"),
+    ("麻黄", "发散风寒药"),
+]
 CLASSES = ["补气药", "补血药", "补阴药", "补阳药", "清热泻火药", "发散风寒药"]
 DISCIPLINES = ["Pharmacognosy", "Fundamentals"]
 
@@ -24,7 +31,7 @@ def choice_rows(count: int) -> list[dict[str, object]]:
         wrong = [c for c in CLASSES if c != right]
         letters = "ABCDE"
         place = i % 5
-        texts = wrong[:place] + [right] + wrong[place:4]
+        texts = [*wrong[:place], right, *wrong[place:4]]
         split = "train" if i % 4 == 3 else "test"
         rows.append(
             {
@@ -59,7 +66,9 @@ def suite(tmp_path: Path) -> Path:
 def make_suite(folder: Path, count: int, task: str = TASK) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "choice.yaml").write_text(task, "utf-8")
-    (folder / "choice.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in choice_rows(count)), "utf-8")
+    (folder / "choice.jsonl").write_text(
+        "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in choice_rows(count)), "utf-8"
+    )
     return folder
 
 

@@ -123,7 +123,9 @@ def test_a_chain_sees_its_own_earlier_answers_and_stops_at_a_failure() -> None:
         (RateLimited("429", 0.0), "rate_limit", 4),
     ],
 )
-def test_only_what_can_be_retried_is_retried_and_the_failure_says_why(error: Exception, kind: str, attempts: int) -> None:
+def test_only_what_can_be_retried_is_retried_and_the_failure_says_why(
+    error: Exception, kind: str, attempts: int
+) -> None:
     class Failing(Upper):
         async def generate(self, request: Request) -> Response:
             self.calls += 1
@@ -199,5 +201,3 @@ def test_jobs_are_pulled_only_as_they_are_needed() -> None:
     with pytest.raises(Fatal):
         go(Dies(), jobs(), in_flight=5)
     assert pulled <= 10
-
-

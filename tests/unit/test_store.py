@@ -38,7 +38,8 @@ texts = st.text(st.characters(codec="utf-8"), max_size=40)
         seconds=st.floats(0, 1e4),
         model_version=st.none() | texts,
         not_accepted=st.lists(texts, max_size=3).map(tuple),
-        logprobs=st.none() | st.lists(st.builds(OptionLogprob, st.none() | st.floats(-50, 0), st.integers(1, 9)), max_size=5).map(tuple),
+        logprobs=st.none()
+        | st.lists(st.builds(OptionLogprob, st.none() | st.floats(-50, 0), st.integers(1, 9)), max_size=5).map(tuple),
     )
     | st.builds(Failure, st.sampled_from(["timeout", "server"]), texts, st.integers(1, 9)),
     texts,
@@ -94,7 +95,14 @@ def test_a_second_writer_is_refused(tmp_path: Path) -> None:
 def test_the_index_prefers_an_answer_to_a_failure_and_the_last_answer_to_an_earlier_one(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     failure = Failure("server", "gone", 6)
-    write(path, record(1, Response("first")), record(2, failure), record(1, Response("second")), record(1, failure), record(3))
+    write(
+        path,
+        record(1, Response("first")),
+        record(2, failure),
+        record(1, Response("second")),
+        record(1, failure),
+        record(3),
+    )
     with Index(path) as index:
         found = index.get(record(1).slot)
         assert found is not None and found.outcome == Response("second")

@@ -1,0 +1,242 @@
+"""Files of many shapes become samples, and a faulty row is named by its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.datasets import census, chosen, count_blanks, stream
+from harness.errors import UsageError
+from harness.suites import Catalogue, TaskSpec
+from harness.types import Blanks, Case, Choice, Reference, Sample
+
+BASE = "type: single_choice\ndata: [items.{ext}]\ncolumns:\n  question: q\n  options: {options}\n"
+
+
+def load(folder: Path, yaml: str, rows: object, ext: str = "jsonl") -> list[Sample]:
+    catalogue, task = make(folder, yaml, rows, ext)
+    census(catalogue, task)
+    return list(stream(catalogue, task))
+
+
+def make(folder: Path, yaml: str, rows: object, ext: str = "jsonl") -> tuple[Catalogue, TaskSpec]:
+    folder.mkdir(exist_ok=True)
+    (folder / "task.yaml").write_text(yaml, "utf-8")
+    data = folder / f"items.{ext}"
+    if isinstance(rows, bytes):
+        data.write_bytes(rows)
+    elif isinstance(rows, str):
+        data.write_text(rows, "utf-8")
+    elif isinstance(rows, list):
+        data.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    catalogue = Catalogue([folder])
+    [task] = catalogue.tasks("own")
+    return catalogue, task
+
+
+OPTIONS: list[tuple[str, Mapping[str, Any]]] = [
+    ("{ form: dict, column: o }", {"q": "补气药是", "o": {"A": "人参", "B": "当归", "C": "麦冬", "D": "", "E": " "}}),
+    ("{ form: list, column: o }", {"q": "补气药是", "o": ["A.人参", "B.当归", "C.麦冬"]}),
+    ("{ form: list, column: o }", {"q": "补气药是", "o": ["人参", "当归", "麦冬"]}),
+    ("{ form: string, column: o }", {"q": "补气药是", "o": "A. 人参 B. 当归 C. 麦冬"}),
+    ("{ form: string, column: o }", {"q": "补气药是", "o": "A．人参\nB．当归\nC．麦冬"}),
+    ("{ form: columns, columns: [A, B, C, D] }", {"q": "补气药是", "A": "人参", "B": "当归", "C": "麦冬", "D": ""}),
+    ("{ form: inline }", {"q": "补气药是\nA 人参\nB 当归\nC 麦冬"}),
+    ("{ form: inline }", {"q": "补气药是 A、人参 B、当归 C、麦冬"}),
+]
+
+
+@pytest.mark.parametrize(("options", "row"), OPTIONS)
+def test_options_are_read_in_every_form_and_an_empty_one_is_none(
+    tmp_path: Path, options: str, row: Mapping[str, Any]
+) -> None:
+    [sample] = load(tmp_path / "own", BASE.format(ext="jsonl", options=options), [{**row, "answer": "A"}])
+    assert sample.options == {"A": "人参", "B": "当归", "C": "麦冬"}
+    assert sample.question == "补气药是" and sample.target == Choice(frozenset("A"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "letters"), [("C", "C"), ("AB", "AB"), ("A、C", "AC"), ("a, b", "AB"), (["A", "B"], "AB"), ("当归", "B")]
+)
+def test_an_answer_is_letters_in_any_notation_or_an_options_own_text(
+    tmp_path: Path, answer: object, letters: str
+) -> None:
+    rows = [{"q": "x", "o": {"A": "人参", "B": "当归", "C": "麦冬"}, "answer": answer}]
+    [sample] = load(tmp_path / "own", BASE.format(ext="jsonl", options="{ form: dict, column: o }"), rows)
+    assert sample.target == Choice(frozenset(letters))
+
+
+GOOD = {"q": "x", "o": {"A": "人参", "B": "当归"}, "answer": "A"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([GOOD, {**GOOD, "answer": "E"}], r"items.jsonl:2: the answer 'E' is no option \(options: A, B\)"),
+        ([GOOD, {"q": "x", "o": {"A": "人参", "B": "当归"}}], r"items.jsonl:2: no column 'answer'. The row has: q, o"),
+        ([{**GOOD, "q": " "}], r"items.jsonl:1: the question is empty"),
+        ([{**GOOD, "o": {"A": "人参"}}], r"items.jsonl:1: expected two or more options"),
+        ('{"q": "x"\n', r"items.jsonl:1: malformed row"),
+        ("[1, 2]\n", r"items.jsonl:1: malformed row: expected named columns"),
+        ("", r"own/task: no items in"),
+        (b"\xff\xfe{}\n", r"malformed row|not UTF-8"),
+    ],
+)
+def test_a_faulty_row_is_named_by_file_and_line(tmp_path: Path, rows: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(tmp_path / "own", BASE.format(ext="jsonl", options="{ form: dict, column: o }"), rows)
+
+
+def test_an_id_that_stands_twice_is_named_with_both_places(tmp_path: Path) -> None:
+    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }") + "  id: id\n"
+    with pytest.raises(UsageError, match=r"items.jsonl:3: id '7' stands twice in own/task, first at .*items.jsonl:1"):
+        load(tmp_path / "own", yaml, [{**GOOD, "id": 7}, {**GOOD, "id": 8}, {**GOOD, "id": 7}])
+
+
+def test_malformed_rows_are_left_out_only_as_far_as_the_task_tolerates(tmp_path: Path) -> None:
+    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }")
+    rows = [GOOD, {**GOOD, "answer": ""}, GOOD]
+    assert [s.id for s in load(tmp_path / "own", "tolerate: 1\n" + yaml, rows)] == ["0", "2"]
+    with pytest.raises(UsageError, match=r"items\.jsonl:2"):
+        load(tmp_path / "own", yaml, rows)
+
+
+@pytest.mark.parametrize("ext", ["csv", "tsv", "xlsx", "parquet", "json", "jsonl"])
+def test_every_file_kind_gives_the_same_samples(tmp_path: Path, ext: str) -> None:
+    import pandas
+
+    rows = [{"id": f"q{i}", "q": f"第{i}题", "A": "人参", "B": "当归", "answer": "AB"[i % 2]} for i in range(3)]
+    frame = pandas.DataFrame(rows)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    file = folder / f"items.{ext}"
+    if ext == "csv":
+        frame.to_csv(file, index=False)
+    elif ext == "tsv":
+        frame.to_csv(file, index=False, sep="\t")
+    elif ext == "xlsx":
+        frame.to_excel(file, index=False)
+    elif ext == "parquet":
+        frame.to_parquet(file)
+    elif ext == "json":
+        file.write_text(json.dumps(rows), "utf-8")
+    else:
+        file.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
+    yaml = BASE.format(ext=ext, options="{ form: columns, columns: [A, B] }") + "  id: id\n"
+    samples = load(folder, yaml, None)
+    assert [(s.id, s.question, s.target) for s in samples] == [
+        (f"q{i}", f"第{i}题", Choice(frozenset("AB"[i % 2]))) for i in range(3)
+    ]
+
+
+def test_a_csv_row_with_too_many_cells_is_malformed(tmp_path: Path) -> None:
+    yaml = BASE.format(ext="csv", options="{ form: columns, columns: [A, B] }")
+    with pytest.raises(UsageError, match=r"items.csv:3: malformed row: 5 cells, the header names 4 columns"):
+        load(tmp_path / "own", yaml, "q,A,B,answer\nx,1,2,A\nx,1,2,A,9\n", "csv")
+
+
+def test_blanks_are_counted_and_alternatives_are_read(tmp_path: Path) -> None:
+    yaml = "type: fill_blank\ndata: [items.jsonl]\ncolumns: { question: q }\n"
+    rows = [
+        {"q": "舌苔白滑多属（　）证", "answer": "寒"},
+        {"q": "五脏中藏血的是____，主疏泄的是____", "answer": "肝；肝或足厥阴肝经"},
+        {"q": "两味：（）（ ）", "answer": [["人参", "党参"], ["黄芪"]]},
+    ]
+    targets = [s.target for s in load(tmp_path / "own", yaml, rows)]
+    assert targets == [
+        Blanks((("寒",),)),
+        Blanks((("肝",), ("肝或足厥阴肝经", "肝", "足厥阴肝经"))),
+        Blanks((("人参", "党参"), ("黄芪",))),
+    ]
+    with pytest.raises(UsageError, match="2 blanks in the question, 1 answers"):
+        load(tmp_path / "own", yaml, [{"q": "____和____", "answer": "肝"}])
+    assert count_blanks("没有空") == 1
+
+
+def test_a_dialogue_has_turns_slots_and_herbs(tmp_path: Path) -> None:
+    yaml = (
+        "type: dialogue\ndata: [items.jsonl]\ncolumns:\n  question: q\n  turns: turns\n"
+        "  slots: { disease: s.disease, herbs: s.herbs }\n"
+    )
+    row = {
+        "q": "请诊断",
+        "turns": [
+            {"role": "user", "content": "咳嗽"},
+            {"role": "assistant", "content": "多久？"},
+            {"role": "user", "content": "三天"},
+        ],
+        "s": {"disease": ["咳嗽"], "herbs": [{"name": "桔梗", "dose": 6}, "甘草"]},
+        "answer": "咳嗽",
+    }
+    [sample] = load(tmp_path / "own", yaml, [row])
+    assert sample.target == Case(("咳嗽",), {"disease": ("咳嗽",)}, (("桔梗", 6.0), ("甘草", None)))
+    assert [t["role"] for t in sample.fields["turns"]] == ["user", "assistant", "user"]
+    with pytest.raises(UsageError, match="turns must be a list"):
+        load(tmp_path / "own", yaml, [{**row, "turns": "咳嗽"}])
+
+
+def test_free_text_takes_several_references(tmp_path: Path) -> None:
+    yaml = "type: free_text\ndata: [items.jsonl]\ncolumns: { question: q }\n"
+    [sample] = load(tmp_path / "own", yaml, [{"q": "何谓气虚？", "answer": ["一", "二"]}])
+    assert sample.target == Reference(("一", "二"))
+
+
+def test_a_discipline_is_mapped_or_none_but_never_guessed(tmp_path: Path) -> None:
+    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }")
+    yaml += "  discipline: { column: d, map: { 方剂学: Herbal Formulas } }\n"
+    rows = [{**GOOD, "d": d} for d in ("方剂学", "Surgery", "眼科学")]
+    assert [s.discipline for s in load(tmp_path / "own", yaml, rows)] == ["Herbal Formulas", "Surgery", None]
+
+
+def test_exact_duplicates_are_one_cluster_and_others_are_not(tmp_path: Path) -> None:
+    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }")
+    rows = [GOOD, {**GOOD, "q": " x。"}, {**GOOD, "q": "y"}, {**GOOD, "o": {"A": "当归", "B": "人参"}, "answer": "B"}]
+    groups = [s.group for s in load(tmp_path / "own", yaml, rows)]
+    assert groups[0] == groups[1] == groups[3] != groups[2]
+
+
+def test_a_limit_draws_by_seed_and_a_larger_one_only_adds(tmp_path: Path) -> None:
+    rows = [{**GOOD, "q": f"题{i}"} for i in range(200)]
+    catalogue, task = make(tmp_path / "own", BASE.format(ext="jsonl", options="{ form: dict, column: o }"), rows)
+
+    def drawn(limit: int, seed: int) -> list[str]:
+        return [s.id for s in chosen(catalogue, task, "test", limit, seed)]
+
+    assert len(drawn(20, 0)) == 20 and drawn(20, 0) == drawn(20, 0)
+    assert set(drawn(20, 0)) < set(drawn(60, 0))
+    assert drawn(20, 0) != drawn(20, 1)
+    assert drawn(20, 0) == sorted(drawn(20, 0), key=int), "file order is kept"
+    assert len(drawn(500, 0)) == 200
+
+
+def test_our_own_split_is_stratified_and_keeps_twins_on_one_side(tmp_path: Path) -> None:
+    options = "{ form: dict, column: o }"
+    yaml = BASE.format(ext="jsonl", options=options) + "  fields: { lang: lang, type: type }\n"
+    yaml += "split:\n  divide: { train: 0.8, validation: 0.1, test: 0.1 }\n  seed: 0\n  stratify: [type, lang]\n"
+    chinese = [
+        {
+            **GOOD,
+            "q": f"患者第{i}号，{'头痛发热' * (i % 7 + 1)}，证属{i * 37 % 101}",
+            "lang": "zh",
+            "type": "ab"[i % 2],
+            "answer": "AB"[i % 3 == 0],
+        }
+        for i in range(300)
+    ]
+    english = [
+        {**r, "q": f"Patient number {i}, headache {i * 53 % 97}, which pattern {i * i}", "lang": "en"}
+        for i, r in enumerate(chinese)
+    ]
+    near = [{**chinese[5], "q": chinese[5]["q"] + "？", "type": "another"}]
+    samples = load(tmp_path / "own", yaml, [*chinese, *english, *near])
+    split = {int(s.id): s.split for s in samples}
+    assert all(split[i] == split[300 + i] for i in range(300)), "translations share a side"
+    assert split[600] == split[5], "a near-duplicate shares a side"
+    share = sum(name == "train" for name in split.values()) / len(split)
+    assert 0.75 < share < 0.85 and {"train", "validation", "test"} == set(split.values())
+    again = load(tmp_path / "own", yaml, [*chinese, *english, *near])
+    assert {int(s.id): s.split for s in again} == split

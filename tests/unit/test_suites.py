@@ -1,0 +1,75 @@
+"""The schema of tasks is closed, and every error says what was allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.suites import Catalogue
+from tests.conftest import TASK, make_suite
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("metrcs: [accuracy]", r"unknown key 'metrcs'. Did you mean 'metrics'"),
+        ("sampling: { max_token: 5 }", r"unknown key 'sampling.max_token'. Did you mean 'max_tokens'"),
+        ("type: single_choise", r"type: Input should be 'single_choice'"),
+        ("sampling: { temperature: -1 }", r"sampling.temperature"),
+        ("metrics: [accuracy, accuracy]", r"a metric is named twice"),
+        ("version: !!python/object/apply:os.system ['true']", r"is not YAML"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_with_what_was_allowed(tmp_path: Path, line: str, message: str) -> None:
+    folder = make_suite(
+        tmp_path / "own",
+        5,
+        (TASK.replace("type: single_choice\n", "") if line.startswith("type") else TASK) + line + "\n",
+    )
+    with pytest.raises(UsageError, match=message):
+        Catalogue([folder]).tasks("own")
+
+
+def test_a_choice_task_without_options_is_refused(tmp_path: Path) -> None:
+    folder = make_suite(tmp_path / "own", 5, "type: single_choice\ndata: [choice.jsonl]\n")
+    with pytest.raises(UsageError, match=r"needs columns\.options"):
+        Catalogue([folder]).tasks("own")
+
+
+def test_names_are_found_or_the_nearest_are_named(suite: Path) -> None:
+    catalogue = Catalogue([suite])
+    here, absent = catalogue.select(["own/choice"])
+    assert [t.id for t in here] == ["own/choice"] and not absent
+    with pytest.raises(UsageError, match="Did you mean: mtcmb"):
+        catalogue.select(["mtcbm"])
+    with pytest.raises(UsageError, match="Did you mean: choice"):
+        catalogue.select(["own/choices"])
+    with pytest.raises(UsageError, match="Perhaps you mean own/choice"):
+        catalogue.select(["choice"])
+
+
+def test_all_means_every_task_and_names_those_without_data(suite: Path) -> None:
+    here, absent = Catalogue([suite]).select(["all"])
+    assert "own/choice" in {t.id for t in here}
+    assert "mtcmb/ed_a" in {t.id for t in absent}, "nothing was pulled into the test's data folder"
+
+
+def test_a_file_with_another_sha256_is_refused(tmp_path: Path) -> None:
+    folder = make_suite(tmp_path / "mine", 5)
+    stated = "a" * 64
+    (folder / "suite.yaml").write_text(
+        f"name: mine\ntitle: t\nlicence: CC0\nfiles:\n  choice.jsonl: {{ sha256: {stated} }}\n"
+    )
+    catalogue = Catalogue([folder])
+    with pytest.raises(UsageError, match=r"choice.jsonl has sha256 .* but suite 'mine' states aaaaaaaaaaaa"):
+        catalogue.data_files(catalogue.tasks("mine")[0])
+
+
+def test_bundled_suites_all_parse_and_name_known_metrics_and_extractors() -> None:
+    from harness.registry import get_extractor, get_metric
+
+    for task in Catalogue().all_tasks():
+        assert get_extractor(task.extractor).name == task.extractor
+        assert [get_metric(use.name).name for use in task.metric_uses] == [use.name for use in task.metric_uses]
