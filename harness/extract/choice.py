@@ -148,6 +148,12 @@ def _last_outright(text: str, outright: list[Statement], said: list[Statement]) 
             answer = set(s.letters)
         last = s if s.kind == "answer" else last
     if last is not None:
+        doubts = [s for s in said if s.start > last.end and s.kind == "weak" and s.hedged]
+        if any(
+            answer and not set(s.letters) <= answer and not re.search(r"[。!?\n]", text[last.end : s.start])
+            for s in doubts
+        ):
+            return None
         corrected = [
             s for s in said if s.start > last.end and s.kind in ("chosen", "true") and _retracts(text, last, s)
         ]

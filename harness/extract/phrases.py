@@ -54,6 +54,7 @@ ANSWERED = _left(  # the clause says that what follows is the answer
     r"(?:答案|正解)(?!解析|分析|详解|说明|理由|的理由|见|不)(?:(?:(?![A-J](?![A-Za-z])|解析|分析|不是|不为|不选|并非|排除)[^。;!?\n]){0,30}?"
     r"(?:(?<![因作以称成行])为|是|选择?|属|[:=>\-]|应|即|包括|有))?[吧了]?" + _FILL,
     r"(?:^|[\s。;:,])(?:答|解|ans)\s?[:=]" + _FILL,
+    r"(?:改|更正|修正|更改|纠正|订正)(?:正|选|答)?(?:为|成|选|是)" + _FILL,
     r"回答\s?(?:[:=]|是|为|选)" + _FILL,
     r"最(?:接近|符合|吻合|合适|贴切|恰当|佳|可能|匹配)(?:题[意干]|要求)?的?(?:选项|答案|一项)?(?:就|应该?)?(?:是|为)?的?"
     + _FILL,
@@ -71,7 +72,7 @@ ANSWERED = _left(  # the clause says that what follows is the answer
     r"(?:(?!\b[A-J]\b|(?i:\b(?:explanation|analysis|not|isn't|wrong|incorrect)\b))[^.;!?\n。]){0,80}?(?:\b(?:is|are|be|was)\b|[:=\->]),?"
     + _FILL,
     r"(?i:\banswers?|\b(?:correct|right|best|final)\s(?:answers?|options?|choices?))\s?\(?\s?",
-    r"(?i:\b(?:choose|chose|choosing|select|selected|selecting|pick|picked|picking|go|going|went|opt|opted|settle|lean|leaning|stick|vote|points?|leads?|leaves?)"
+    r"(?i:\b(?:choose|chose|choosing|select|selected|selecting|pick|picked|picking|go|going|went|opt|opted|settle|lean|leaning|stick|vote|points?|favou?rs?|leads?|leaves?)"
     r"(?:\s(?:with|for|on|towards?|to|us|me)){0,3})\s" + _FILL,
     r"(?i:\b(?:must|should|would) be)\s" + _FILL,
     r"(?i:\bnot\b[^.;!?\n]{1,40}\b(?:but(?: rather| also)?|instead)\s)" + _FILL,
@@ -120,7 +121,7 @@ PLAIN_WORD_LEFT = _left(
 # --- to the right ----------------------------------------------------------------------------------------------------
 
 _SUFFIX = (
-    r"\s?(?:选项|项(?!目)|答案|[一二两三四五六七八九]项|[两二三四五]者|等|\)|:|-|,(?=[才均都])){0,4}\s?"
+    r"\s?(?:选项|项(?!目)|答案|方(?!法|面|向)|药(?!物)|穴|[一二两三四五六七八九](?:项|个(?:选项|方剂?|药物?|穴位?|证型?|说法)?)|[两二三四五]者|等|\)|:|-|,(?=[才均都])){0,4}\s?"
     r"(?:的|这个|中|中的)?(?:说法|描述|表述|叙述|内容|观点|陈述|组合|搭配|说|解释|表现)?\s?[(:\-]?\s?"
 )
 _ADVERB = r"(?:是|为|才|均|都|皆|全部?|则|也|完全|无疑|显然|应该?|确实|最|更|更加|较为?|比较|相对|同样|可以|当|所述|既|又|属于?){0,4}"
@@ -129,12 +130,13 @@ CHOSEN = _right(
     + _ADVERB
     + r"(?:(?:正确|最佳|标准|本题|最终|唯一|的)*(?:答案|正解)(?!解析|[有之]一?误)|正确(?:的)?(?:选择|选项)|符合题[意干]|符合要求|(?:应|可|当|入|正|该|要|必|全|都)选(?!项)|最?佳|合适|恰当|贴切|合理|妥当|最符合|最?吻合|无疑[。,]?$)",
     _SUFFIX + r"(?:莫属|不可(?![选能])|最优|更优|胜出|为(?:宜|佳|好|妥|优|最)|的?(?:可能性|可能)(?:更|最|较)[大高])",
-    r"\s?(?i:(?:is|are|was|were|would be|remains|seems|appears|looks)\s(?:both |all |clearly |therefore |thus |indeed |the |most |more |likely |also |definitely |my |only ){0,4}"
+    r"\s?(?i:(?:is|are|was|were|would be|remains|seems|appears|looks|seems to be|appears to be)\s(?:both |all |clearly |therefore |thus |indeed |the |most |more |likely |also |definitely |my |only ){0,4}"
     r"(?:(?:correct|right) (?!in |for |only |but )[a-z]+|right (?:answer|option|choice|one)|correct one|best|answer|choice|appropriate|suitable|better|closest|fitting|one)\b)",
     r"\s?(?i:yes\b|- yes|: yes|fits|matches|best (?:fits|matches|describes|explains)|stands out|- matches)\b",
 )
 TRUE = _right(
-    _SUFFIX + r"(?:均|都|皆|全部?|同样)(?:可以?|能)?(?:是|属于?|为|见于|出现|有)(?!错|不|误|非|干扰|无|可能|一定)",
+    _SUFFIX
+    + r"(?:均|都|皆|全部?|同样)(?:可以?|能)?(?:是|属于?|为|见于|出现|有|用于|治)(?!错|不|误|非|干扰|无|可能|一定)",
     _SUFFIX
     + _ADVERB
     + r"(?:正确(?!与否|率|地|认识|使用|的?用法)|对的|对(?=[\s,。;!)、.:]|$|呀|啊)|符合|准确|√|无误|没错|成立|真的?(?=[,。;\s]|$)|属实|没有?问题|不错)",
@@ -162,7 +164,7 @@ ONLY_RIGHT = re.compile(
     r"\s?(?:选项|项)?(?:属|是|符合|能|为|具|可|有|与题|用于|适|(?i:is|does|has|can|treats|fits|matches|describes|contains|belongs)\b)"
 )
 DOUBTED = _right(
-    r"[^。;!?\n,]{0,14}(?:吗|么(?![\w])|呢|与否|还是)|[^。;!?\n,]{0,6}\?|,? ?(?:对吗|是吗|对不对|正确吗|right\?)"
+    r"[^。;!?\n,]{0,14}(?:吗|么(?![\w])|呢|与否|还是)|[^。;!?\n,]{0,4}的(?:同学|人|考生|学生|朋友|错误|误区|话(?!题))|[^。;!?\n,]{0,6}\?|,? ?(?:对吗|是吗|对不对|正确吗|right\?)"
 )
 BETWEEN = _right(r"\s?(?:选项|项)?\s?(?:之间|两者|两个|二者|中[,，]|中(?=[应选最更]|的)|里)")
 CLEAN = re.compile(

@@ -22,7 +22,10 @@ _LINE_END = re.compile(
     r"\s?(?:选项|项|图)?\s?\)?(?:\Z|\s?\n|\s?[。,;:!]|\s?\.(?![A-Za-z0-9])|\s?--|\s-\s|\s?=|因|\(|而[非不]|不选|\s?(?i:because|since|as|due)\b)"
 )
 _STRICT_END = re.compile(r"\Z|[\s,。;:!.)、(]|证|型|无疑")
-_LEAD = re.compile(r"\A(?:选项|选|图|(?i:(?:the )?(?:option|choice|letter|both|only))\b)\s?")
+_LEAD = re.compile(r"\A(?:选项|选|图|(?i:(?:the )?(?:answer )?(?:option|choice|letter|both|only))\b)\s?")
+_NEW_CLAUSE = re.compile(
+    r"\s?(?:选项|项)?(?:是(?!对|正确|错|符|本)|为(?!正确|错|本)|属|可|应(?!选)|的)|\s?(?i:is|can|could|would|should)\b"
+)
 _UNIT_WORD = re.compile(r"(?:选项|项|图|[一二两三四五]项)[\s。.!]*")
 _CLAUSE_END = re.compile(r"[\s。.!)~;,]*\Z")
 _FAR_TRUE = re.compile(
@@ -71,7 +74,7 @@ def statements(text: str, mentions: list[Mention], options: Options, *, many: bo
 
 def _windows(text: str, mention: Mention) -> tuple[str, str]:
     left = text[max(0, mention.start - say.LEFT) : mention.start]
-    return left, text[mention.end : mention.end + say.RIGHT]
+    return left, text[mention.end : mention.end + say.RIGHT].split("\n", 1)[0]
 
 
 def _bare(text: str, mentions: list[Mention], i: int, options: Options) -> Statement | None:
@@ -157,7 +160,7 @@ def _parts(text: str, mention: Mention, *, many: bool) -> Iterator[tuple[Mention
     mixed = any(cut[3] == "、" for cut in mention.breaks if cut[0] > cuts[0][0])
     if _REFUTED.match(right) or say.REJECTED.match(right) or say.WRONG.match(right):
         cut = cuts[0] if mixed or not many else cuts[-1]
-    elif not say.LIST_END.match(right):
+    elif not say.LIST_END.match(right) or _NEW_CLAUSE.match(right):
         cut = cuts[-1]
     else:
         yield mention, False
