@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from harness.plan import Plan
-from harness.report.tables import printable
 from harness.score import Reading
+from harness.tables import printable
 from harness.types import Failure, Record
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from harness.prompts import Style
 from harness.report.leaderboard import build
 from harness.report.results import load
 from harness.report.results import published as load_published
-from harness.report.tables import Form, render
 from harness.score import Reading, read, score_task
 from harness.store import (
     Index,
@@ -33,6 +32,7 @@ from harness.store import (
     write_lines,
 )
 from harness.suites import Catalogue
+from harness.tables import Form, render
 from harness.types import BatchModel, Failure, Job, Model, Record, Sampling, Score
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.report.tables import Cell, Table, render
+from harness.tables import Cell, Table, render
 
 
 class Finished(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.report.results import Published, Run
-from harness.report.tables import Cell, Table
+from harness.tables import Cell, Table
 from harness.types import DISCIPLINES, STATUSES
 
 TRAINED = "†"

@@ -40,13 +40,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title, column names, rows of (name, cells), and notes below."""
+    """A title, column names, rows of (name, cells), and notes below; `of` says what a row is."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cell]]]
     notes: Sequence[str] = ()
     kind: str = "measured"
+    of: str = "model"
 
 
 def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
@@ -90,6 +91,18 @@ def printable(text: str) -> str:
         c if c == " " or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else " "
         for c in text
     )
+
+
+def code_markdown(text: str) -> str:
+    """Return text as a code span, which Markdown shows letter by letter: no link, mention or tag comes to life in it."""
+    text = printable(text)
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence} {text} {fence}" if text.strip() else "` `"
+
+
+def shortened(text: str, length: int) -> str:
+    """Return at most `length` characters of a text, with an ellipsis where it was cut."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def for_csv(text: str) -> str:
@@ -183,7 +196,7 @@ def _blocks(table: Table, width: int, *, interval: bool) -> list[list[int]]:
 
 
 def _markdown(table: Table) -> str:
-    head = "| model | " + " | ".join(for_markdown(c) for c in table.columns) + " |"
+    head = f"| {for_markdown(table.of)} | " + " | ".join(for_markdown(c) for c in table.columns) + " |"
     rule = "| --- |" + " ---: |" * len(table.columns)
     body = [
         f"| {for_markdown(name)} | " + " | ".join(for_markdown(cell.show()) for cell in cells) + " |"
@@ -195,7 +208,7 @@ def _markdown(table: Table) -> str:
 
 def _latex(table: Table) -> str:
     columns = "l" + "r" * len(table.columns)
-    head = " & ".join(["Model", *(for_latex(c) for c in table.columns)])
+    head = " & ".join([for_latex(table.of.capitalize()), *(for_latex(c) for c in table.columns)])
     body = [
         " & ".join([for_latex(name), *(for_latex(cell.show()) for cell in cells)]) + r" \\"
         for name, cells in table.rows
