@@ -41,7 +41,7 @@ _MARKUP = re.compile(
     r"\*\*|__(?!_)|`{1,3}(?:json|text)?|^#{1,6} |\$|\\boxed|\\text|</?(?:b|u|strong|em)>", re.MULTILINE
 )
 _REFUSES = re.compile(
-    r"\s*(?:很?抱歉|对不起|很遗憾|作为(?:一个)?(?:AI|人工智能)|我?(?:无法|不能|不知道|不清楚|不确定)|暂无|未知答案|没有提供|请提供|"
+    r"\s*(?:很?抱歉|对不起|很遗憾|作为(?:一个)?(?:AI|人工智能)|我?(?:无法|不能|不知道|不太?清楚|不太?确定|不是很(?:确定|清楚))|暂无|未知答案|没有提供|请提供|"
     r"(?i:i(?:'m| am) (?:sorry|not sure|unable)|sorry|i (?:can't|cannot|don't|do not)|as an ai|unfortunately|error\b|api))"
 )
 _PAIRS = {
@@ -153,6 +153,13 @@ def _from_stem(text: str, n: int, stem: str) -> tuple[str, ...] | None:
     segments = [_letters(s)[0] for s in _STEM_BLANK.split(stem[:4000])]
     if len(segments) != n + 1:
         return None
+    sizes = [1]  # blanks with nothing but punctuation between them are filled, and then read, together
+    for segment in segments[1:-1]:
+        if segment:
+            sizes.append(1)
+        else:
+            sizes[-1] += 1
+    segments = [segments[0], *(s for s in segments[1:-1] if s), segments[-1]]
     text = _MARKUP.sub("", text)
     letters, places = _letters(text)
     first = segments[0][-12:]
@@ -161,11 +168,18 @@ def _from_stem(text: str, n: int, stem: str) -> tuple[str, ...] | None:
         if at < 0 or (at > 0 and not first):
             return None
         parts = _filled(text, letters, places, at + len(first), segments)
-        answers = _checked(parts, n) if parts else None
+        answers = _checked(_apart(parts, sizes), n) if parts else None
         if answers is not None and not any(len(first) > 3 and first in _letters(a)[0] for a in answers):
             return answers
         at = letters.find(first, at + 1)
     return None
+
+
+def _apart(parts: list[str], sizes: list[int]) -> list[str]:
+    answers: list[str] = []
+    for part, size in zip(parts, sizes, strict=True):
+        answers.extend(re.split(r"[、，,；;]|和|与", part) if size > 1 else [part])
+    return answers
 
 
 def _filled(text: str, letters: str, places: list[int], at: int, segments: list[str]) -> list[str] | None:
@@ -183,7 +197,9 @@ def _filled(text: str, letters: str, places: list[int], at: int, segments: list[
             line = re.split(r"[。\n]", text[start : start + 2 * _LONGEST].lstrip(" \u3000:：（(【[_＿，,"), maxsplit=1)[
                 0
             ]
-            parts.append(line.strip(" \u3000（()）【】[]_＿"))
+            parts.append(
+                line.strip(" \u3000_＿") if re.search(r"[（(【\[]", line) else line.strip(" \u3000()（）【】[]_＿")
+            )
     return parts
 
 
@@ -243,7 +259,8 @@ def _from_separators(text: str, n: int) -> tuple[str, ...] | None:
         line = line[lead.end() :]
     line = _first_sentence(line)
     if n == 1:
-        return _checked([line], 1)
+        sentence = line.isascii() and line.count(" ") > 7
+        return None if sentence else _checked([line], 1)
     explained = _EXPLAINS.search(line, 1)
     line = (line[: explained.start()] if explained else line).strip(" 。.；;，,")
     for separator in _SEPARATORS:

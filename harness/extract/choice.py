@@ -122,12 +122,17 @@ def _decide(text: str, options: Options, *, many: bool, negative: bool) -> Answe
     if verdicts is not None:
         return verdicts or None
     weak = [s for s in said if s.kind == "weak"]
+    if weak and say.UNSURE.search(text):
+        return None
     if weak:
         return _agreed(text, weak)
     return _from_texts(said, options, many=many)
 
 
 def _last_outright(text: str, outright: list[Statement], said: list[Statement]) -> Answer | None:
+    pairings = {s.letters for s in outright if s.kind == "answer"}
+    if len(pairings) > 2 and all(s.by_text for s in outright if s.kind == "answer"):
+        return None  # one remedy for each of several conditions (甲证选用A, 乙证选用B, ...) is no choice
     answer: set[str] | None = None
     last: Statement | None = None
     for s in outright:

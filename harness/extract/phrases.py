@@ -55,6 +55,7 @@ ANSWERED = _left(  # the clause says that what follows is the answer
     r"(?:(?<![因作以称成行])为|是|选择?|属|[:=>\-]|应|即|包括|有))?[吧了]?" + _FILL,
     r"(?:^|[\s。;:,])(?:答|解|ans)\s?[:=]" + _FILL,
     r"(?:改|更正|修正|更改|纠正|订正)(?:正|选|答)?(?:为|成|选|是)" + _FILL,
+    r"(?:锁定|圈定|敲定|定为)(?:为|在|答案|选项)?" + _FILL,
     r"回答\s?(?:[:=]|是|为|选)" + _FILL,
     r"最(?:接近|符合|吻合|合适|贴切|恰当|佳|可能|匹配)(?:题[意干]|要求)?的?(?:选项|答案|一项)?(?:就|应该?)?(?:是|为)?的?"
     + _FILL,
@@ -105,6 +106,9 @@ ADDED = _left(
 )
 HEDGED = re.compile(
     r"(?:可能|也许|或许|大概|说不定|(?i:\bmay|\bmight|\bcould|\bpossibly|\bperhaps|\bmaybe))[^。,;!?\n]{0,12}\Z"
+)
+UNSURE = re.compile(
+    r"(?:不能|无法|难以)(?:完全)?(?:排除|确定|判断|确认)|(?:需要?|有待|应)(?:再)?(?:进一步|结合更多)|信息不足|(?i:hard to say|cannot be determined|not enough information)"
 )
 EXCEPT_LEFT = _left(r"除(?:了|去|开)?(?:选项)?\s?")
 ALL_BUT_LEFT = _left(

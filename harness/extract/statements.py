@@ -95,7 +95,7 @@ def _bare(text: str, mentions: list[Mention], i: int, options: Options) -> State
         return Statement(kind, mention.letters, mention.start, mention.end, by_text=mention.by_text)
     right = text[mention.end : mention.end + say.RIGHT]
     if first and not last:
-        if mention.by_text and not re.match(r"\s?[。,\n(]|而[非不]", right):
+        if mention.by_text and not re.match(r"\s?[。,\n(]|\.\s|而[非不]", right):
             return None
         clean = (
             _LINE_END.match(right)
@@ -154,6 +154,7 @@ def _parts(text: str, mention: Mention, *, many: bool) -> Iterator[tuple[Mention
     """The mention, or the two parts of it where a new clause begins inside (选B，C、D均错); True for the first part."""
     left, right = _windows(text, mention)
     cuts = [cut for cut in mention.breaks if _COMMAS.fullmatch(cut[3])]
+    cuts = [cut for cut in cuts if cut[3] in ",;"] or cuts
     if not cuts or mention.glossed or not (say.ANSWERED.search(left) or say.RIGHT_ARE.search(left)):
         yield mention, False
         return
