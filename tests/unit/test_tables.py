@@ -1,0 +1,54 @@
+"""Hostile text stays text in every form of a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from harness.tables import FORMS, Cell, Table, for_csv, for_latex, for_markdown, printable, render
+
+EVIL = '\x1b[31m=HYPERLINK("x")|<script>\u202e&%$#_{}~^\\\n`*'
+
+
+def table(name: str = "m") -> Table:
+    return Table("t", ["a", "b"], [(name, [Cell(0.5, 0.4, 0.6, marks="*"), Cell()])], ["note"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_holds_the_number_and_no_control_character(form: str) -> None:
+    drawn = render([table(EVIL)], form)  # type: ignore[arg-type]
+    assert "0.5" in drawn
+    if form != "json":
+        assert not any(c in drawn for c in "\x1b\u202e"), "escape sequences and direction overrides are gone"
+    assert "<script>" not in drawn or form in ("table", "csv", "json", "latex")
+
+
+def test_a_formula_is_no_formula_in_a_csv_cell() -> None:
+    assert (
+        for_csv("=1+1") == "'=1+1"
+        and for_csv("@x") == "'@x"
+        and for_csv("-0.5") == "-0.5"
+        and for_csv("人参") == "人参"
+    )
+    rows = list(csv.reader(io.StringIO(render([table("=cmd|' /C calc'!A0")], "csv"))))
+    assert rows[1][2].startswith("'=") and rows[1][4:7] == ["0.5", "0.4", "0.6"]
+
+
+def test_markdown_and_latex_show_their_own_signs() -> None:
+    assert for_markdown("a|b<c>_d_") == r"a\|b&lt;c&gt;\_d\_"
+    assert for_latex("50% & a_b") == r"50\% \& a\_b"
+    assert printable("a\x1b]0;title\x07b\x1b[2Jc") == "abc"
+
+
+def test_json_holds_the_interval() -> None:
+    [loaded] = json.loads(render([table()], "json"))["tables"]
+    assert loaded["rows"][0]["cells"]["a"] == {"value": 0.5, "low": 0.4, "high": 0.6, "marks": "*"}
+
+
+def test_a_narrow_terminal_folds_columns_instead_of_breaking_lines() -> None:
+    wide = Table("t", [f"column {i}" for i in range(12)], [("m", [Cell(i / 12) for i in range(12)])])
+    drawn = render([wide], "table", width=60)
+    assert max(map(len, drawn.splitlines())) <= 60 and all(f"column {i}" in drawn for i in range(12))
