@@ -84,7 +84,7 @@ def read_options(pairs: tuple[tuple[str, str], ...]) -> Options:
         for form in {text, text.removesuffix("证") if len(text) > 3 else text}:
             if len(form) == 1 and form.isascii() and form.isalpha():
                 continue
-            texts[form] = "" if form in texts else letter  # a text that two options share names neither
+            texts[form] = texts.get(form, "") + letter
     named = {text: letter for text, letter in texts.items() if letter and text}
     ordered = sorted(named, key=len, reverse=True)
     pattern = re.compile("|".join(map(_bounded, ordered))) if ordered else None
@@ -120,12 +120,15 @@ def _items(text: str, options: Options) -> Iterator[Mention]:
     spans: dict[int, tuple[int, str]] = {}
     if options.pattern is not None:
         spans = {m.start(): (m.end(), options.texts[m[0]]) for m in options.pattern.finditer(lower)}
+    shared = {start for start, (_, letters) in spans.items() if len(letters) > 1}
     spans.update(_classes(text, options))
     starts = sorted([*spans, *(m.start() for m in _LETTERS.finditer(text))])
     done = 0
     for start in dict.fromkeys(starts):
         if start < done:
             continue
+        if start in shared:
+            continue  # a text that two options share names neither of them, and only explains a letter before it
         if start in spans:
             item = _text_item(text, start, *spans[start])
         else:
