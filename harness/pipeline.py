@@ -101,6 +101,7 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
     Raises UsageError for wrong input, AdapterError when the model cannot be used, StorageError when results cannot be written.
     Whatever was answered before an error stays in the run's folder, and the same call goes on from there.
     """
+    subjects = resolve(spec.model, spec.settings, spec.name)
     catalogue = open_catalogue(spec)
     here, absent = catalogue.select(spec.tasks)
     missing = {task.id: catalogue.bring(task.suite) for task in absent}
@@ -109,7 +110,7 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
         ways = "".join(f"\n  {command}" for command in dict.fromkeys(missing.values()))
         raise UsageError(f"the data of these tasks is not here:{listed}\nBring it with:{ways}")
     done = []
-    for subject in resolve(spec.model, spec.settings, spec.name):
+    for subject in subjects:
         plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
         answer(plan, model, spec, watch or Silent())
         done.append(score(plan.folder, plan=plan))

@@ -27,7 +27,9 @@ def said(text: str | None, finish: str = "stop", **message: Any) -> Reply:
     """Return a chat completion that says `text`."""
     body = {
         "model": "mock-2026",
-        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}],
+        "choices": [
+            {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}
+        ],
         "usage": {"prompt_tokens": 7, "completion_tokens": 3},
     }
     return Reply(body=body)
