@@ -1,0 +1,184 @@
+"""Questions of Pharmacognosy, from what the Pharmacopoeia and the textbook state of each medicinal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from harness.knowledge.entries import Herb
+from harness.knowledge.files import herbs
+from tools.make_tasks.draft import Draft, cite
+
+FIELD = "Pharmacognosy"
+NATURES = {
+    "大寒": "寒",
+    "寒": "寒",
+    "微寒": "寒",
+    "凉": "凉",
+    "平": "平",
+    "微温": "温",
+    "温": "温",
+    "热": "热",
+    "大热": "热",
+}
+PHARMACOPOEIA = "中华人民共和国药典"
+
+
+def single() -> Iterator[Draft]:
+    """Yield one-answer questions."""
+    everything = herbs()
+    official = [h for h in everything if h.source.work == PHARMACOPOEIA]
+    yield from _natures(official)
+    yield from _channels(official)
+    yield from _flavours(official)
+    yield from _doses(official)
+    yield from _categories(everything)
+    yield from _of_category(everything)
+    yield from _toxic(official)
+    yield from _pregnancy(official)
+
+
+def explain(herb: Herb) -> str:
+    """Return what the source states of the herb's properties."""
+    toxic = "" if herb.toxicity == "无毒" else f"；{herb.toxicity}"
+    return (
+        f"{cite(herb.source)}：{herb.name}味{'、'.join(herb.flavours)}，性{herb.nature}{toxic}，"
+        f"归{channels_of(herb)}；《中药学》归入{herb.category}。"
+    )
+
+
+def channels_of(herb: Herb) -> str:
+    """Return the channels as the Pharmacopoeia writes them: 肺、脾经."""
+    return "、".join(herb.channels) + "经"
+
+
+def draft_of(
+    herb: Herb, kind: str, question: str, right: str, *, pool: str, excluded: frozenset[str] = frozenset()
+) -> Draft:
+    """Return a question about one herb."""
+    return Draft(
+        template=f"herb-{kind}",
+        discipline=FIELD,
+        pool=pool,
+        question=question,
+        right=(right,),
+        facts=(f"herb:{herb.name}#{kind.split('-')[0]}",),
+        entity=f"herb:{herb.name}",
+        explanation=explain(herb),
+        source=herb.source,
+        difficulty=1,
+        group=f"herb:{herb.name}",
+        excluded=excluded,
+    )
+
+
+def _natures(official: list[Herb]) -> Iterator[Draft]:
+    for herb in official:
+        same = frozenset(n for n, family in NATURES.items() if family == NATURES[herb.nature])
+        yield draft_of(herb, "nature", f"《中国药典》载{herb.name}的药性为", herb.nature, pool="nature", excluded=same)
+
+
+def _channels(official: list[Herb]) -> Iterator[Draft]:
+    names = {channels_of(h): frozenset(h.channels) for h in official}
+    for herb in official:
+        own = frozenset(herb.channels)
+        same = frozenset(name for name, other in names.items() if other == own)
+        yield draft_of(
+            herb, "channels", f"《中国药典》载{herb.name}的归经为", channels_of(herb), pool="channels", excluded=same
+        )
+
+
+def _flavours(official: list[Herb]) -> Iterator[Draft]:
+    def plain(flavours: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(f.removeprefix("微") for f in flavours)
+
+    names = {"、".join(h.flavours): plain(h.flavours) for h in official}
+    for herb in official:
+        own = plain(herb.flavours)
+        same = frozenset(name for name, other in names.items() if other == own)
+        yield draft_of(
+            herb,
+            "flavours",
+            f"《中国药典》载{herb.name}的药味是",
+            "、".join(herb.flavours),
+            pool="flavours",
+            excluded=same,
+        )
+
+
+def dose_of(herb: Herb) -> str | None:
+    """Return the range as the Pharmacopoeia prints it, 3～10g; None where no decoction dose stands alone."""
+    if herb.dose is None or herb.dose.route != "煎服" or herb.dose_note:
+        return None
+    return f"{herb.dose.low:g}～{herb.dose.high:g}g"
+
+
+def _doses(official: list[Herb]) -> Iterator[Draft]:
+    ranges = {dose_of(h): h.dose for h in official if dose_of(h)}
+    for herb in official:
+        own = dose_of(herb)
+        if own is None or herb.dose is None:
+            continue
+        close = set()
+        for text, dose in ranges.items():
+            if text is None or dose is None:
+                continue
+            shared = min(dose.high, herb.dose.high) - max(dose.low, herb.dose.low)
+            whole = max(dose.high, herb.dose.high) - min(dose.low, herb.dose.low)
+            if whole <= 0 or shared / whole > 0.5:
+                close.add(text)
+        yield draft_of(
+            herb, "dose", f"《中国药典》规定{herb.name}煎服的用量为", own, pool="dose", excluded=frozenset(close)
+        )
+
+
+def _categories(everything: tuple[Herb, ...]) -> Iterator[Draft]:
+    for herb in everything:
+        yield draft_of(herb, "category", f"按《中药学》功效分类，{herb.name}属于", herb.category, pool="category")
+
+
+def _of_category(everything: tuple[Herb, ...]) -> Iterator[Draft]:
+    for herb in everything:
+        same = frozenset(h.name for h in everything if h.category == herb.category)
+        question = f"下列药物中，按《中药学》分类属于{herb.category}的是"
+        yield draft_of(herb, "category-of", question, herb.name, pool="herb of category", excluded=same)
+
+
+def _opposed(
+    official: list[Herb], kind: str, classes: tuple[str, str], of: Callable[[Herb], str], questions: tuple[str, str]
+) -> Iterator[Draft]:
+    """Yield questions for one class among the other and the other way round, so that no herb is always the answer."""
+    first = [h for h in official if of(h) == classes[0]]
+    second = [h for h in official if of(h) == classes[1]]
+    for chosen, others, question, word in ((first, second, questions[0], "a"), (second, first, questions[1], "b")):
+        same = frozenset(h.name for h in chosen)
+        for herb in chosen[:: max(1, len(chosen) // max(1, len(others)))]:
+            yield draft_of(herb, f"{kind}-{word}", question, herb.name, pool=kind, excluded=same)
+
+
+def _toxic(official: list[Herb]) -> Iterator[Draft]:
+    def of(herb: Herb) -> str:
+        return "无毒" if herb.toxicity == "无毒" else "有毒"
+
+    yield from _opposed(
+        official,
+        "toxicity",
+        ("有毒", "无毒"),
+        of,
+        (
+            "下列药物中，《中国药典》标明有毒性（小毒、有毒或大毒）的是",
+            "下列药物中，《中国药典》性味项下未标明毒性的是",
+        ),
+    )
+
+
+def _pregnancy(official: list[Herb]) -> Iterator[Draft]:
+    yield from _opposed(
+        official,
+        "pregnancy",
+        ("forbidden", "caution"),
+        lambda herb: herb.pregnancy,
+        (
+            "下列药物中，《中国药典》规定孕妇禁用（而非慎用）的是",
+            "下列药物中，《中国药典》规定孕妇慎用（而非禁用）的是",
+        ),
+    )
