@@ -112,8 +112,9 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
     done = []
     for subject in subjects:
         plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
-        answer(plan, model, spec, watch or Silent())
-        done.append(score(plan.folder, plan=plan))
+        asked = answer(plan, model, spec, watch or Silent())
+        finished = None if asked else scored_already(plan)
+        done.append(finished or score(plan.folder, plan=plan))
     return done
 
 
@@ -202,6 +203,16 @@ def _note_time(folder: Path, seconds: float, calls: int) -> None:
     sessions = read_json(path)["sessions"] if path.exists() else []
     sessions.append({"seconds": round(seconds, 3), "calls": calls})
     write_json(path, {"schema": 1, "sessions": sessions})
+
+
+def scored_already(plan: Plan) -> Done | None:
+    """Return the finished run when its summary is whole and made by the very metrics of today, else None."""
+    path = plan.folder / "summary.json"
+    today = {p.task.id: {use.name: p.comparison_id(use, plan.selection) for use in p.metrics()} for p in plan.parts}
+    if not path.exists() or today != {task: info["metrics"] for task, info in plan.manifest["tasks"].items()}:
+        return None
+    done = Done(plan.folder, read_json(path))
+    return done if done.complete else None
 
 
 def score(folder: Path, plan: Plan | None = None) -> Done:

@@ -39,12 +39,11 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One task of a run, worded and counted."""
+    """One task of a run, worded."""
 
     task: TaskSpec
     prompter: Prompter
     data: Mapping[str, str]
-    samples: int
 
     def metrics(self) -> tuple[MetricUse, ...]:
         """Return the metrics that score this part: the task's, or those of option log-probabilities."""
@@ -120,27 +119,26 @@ def _variants(sample: Sample, wanted: int) -> int:
 def prepare(
     catalogue: Catalogue, task: TaskSpec, style: Style, selection: Selection, sampling: Mapping[str, Any]
 ) -> Part:
-    """Return one task worded and counted; raise UsageError for bad data, an unknown metric or too few examples."""
+    """Return one task worded; raise UsageError for missing or changed data, an unknown metric or too few examples."""
     for use in task.metric_uses:
         get_metric(use.name)
     get_extractor(task.extractor)
     data = {path.name: file_sha256(path) for path in catalogue.data_files(task)}
-    counted = census(catalogue, task, selection.split)
-    if not counted:
-        splits = sorted({sample.split for sample in stream(catalogue, task)})
-        raise UsageError(f"{task.id}: split '{selection.split}' is empty. The task has: {', '.join(splits)}.")
     decoding = replace(Sampling(**{**task.sampling.model_dump(), "seed": selection.seed}), **sampling)
     examples: Sequence[Sample] = ()
     if style.shots:
         examples = [s for s in stream(catalogue, task) if s.split in ("validation", "train")]
-    prompter = Prompter(task, style, decoding, examples)
     shape = {"columns": task.columns.model_dump(mode="json"), "split": task.split.model_dump(mode="json")}
-    return Part(
-        task,
-        prompter,
-        {**data, "": _short(shape)},
-        counted if selection.limit is None else min(counted, selection.limit),
-    )
+    return Part(task, Prompter(task, style, decoding, examples), {**data, "": _short(shape)})
+
+
+def count(catalogue: Catalogue, task: TaskSpec, selection: Selection) -> int:
+    """Return how many samples of a task a run asks, after reading every row; raise UsageError for a malformed one or none."""
+    counted = census(catalogue, task, selection.split)
+    if not counted:
+        splits = sorted({sample.split for sample in stream(catalogue, task)})
+        raise UsageError(f"{task.id}: split '{selection.split}' is empty. The task has: {', '.join(splits)}.")
+    return counted if selection.limit is None else min(counted, selection.limit)
 
 
 def open_plan(
@@ -157,6 +155,7 @@ def open_plan(
     The folder's name is a hash of all that determines the answers, so the same command finds the same folder again.
     """
     determined = {
+        "version": VERSION,
         "identity": dict(identity),
         "tasks": {
             part.task.id: {
@@ -185,6 +184,7 @@ def open_plan(
 def _manifest(plan: Plan, determined: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     tasks = {}
     for part in plan.parts:
+        samples = count(plan.catalogue, part.task, plan.selection)
         suite = plan.catalogue.suites[part.task.suite]
         tasks[part.task.id] = {
             **determined["tasks"][part.task.id],
@@ -193,10 +193,10 @@ def _manifest(plan: Plan, determined: dict[str, Any], extra: Mapping[str, Any]) 
             "headline": part.metrics()[0].name if part.prompter.style.ask != "generate" else part.task.headline_metric,
             "suite_version": suite.version,
             "licence": suite.licence,
-            "samples": part.samples,
+            "samples": samples,
             "answers": sum(1 for _ in plan.jobs(part))
             if plan.selection.variants > 1
-            else part.samples * plan.selection.repeats,
+            else samples * plan.selection.repeats,
             "metrics": {use.name: part.comparison_id(use, plan.selection) for use in part.metrics()},
         }
     style = plan.parts[0].prompter.style
@@ -273,14 +273,35 @@ class Earlier:
         return len(self._places)
 
 
+CHECKED = 64
+"""Of so many answers already there, one has its key checked: the folder's name vouches for the others."""
+
+
 def pending(plan: Plan, index: Index, earlier: Earlier, put: Callable[[Record, Job], None]) -> Iterator[Todo]:
-    """Yield what still needs an answer, in sample order; adopt (`put`) equal answers of earlier runs on the way."""
-    identity = plan.identity_key
+    """Yield what still needs an answer, in sample order; adopt (`put`) equal answers of earlier runs on the way.
+
+    Raises UsageError when the questions are worded differently from those already answered in the folder.
+    """
+    identity, there = plan.identity_key, 0
     for part in plan.parts:
         for job in plan.jobs(part):
+            if not job.chain and index.has_answer(job.slot(0)):
+                there += 1
+                if there % CHECKED == 1:
+                    _same_question(job, identity, index)
+                continue
             todo = _rest(job, identity, index, earlier, put)
             if todo is not None:
                 yield todo
+
+
+def _same_question(job: Job, identity: str, index: Index) -> None:
+    request = job.next([])
+    if request is not None and not index.has_answer(job.slot(0), request.key(identity, job.repeat)):
+        raise UsageError(
+            f"cannot resume {index.path.parent}: {job.sample.task} {job.sample.id} is asked differently now. "
+            "Set the earlier answers aside with --fresh."
+        )
 
 
 def _rest(job: Job, identity: str, index: Index, earlier: Earlier, put: Callable[[Record, Job], None]) -> Todo | None:
@@ -294,8 +315,7 @@ def _rest(job: Job, identity: str, index: Index, earlier: Earlier, put: Callable
             done.append(record.outcome)
         elif found := earlier.find(key):
             response, origin = found
-            turn = len(done)
-            where = (job.repeat, job.variant, turn, job.role, origin)
+            where = (job.repeat, job.variant, len(done), job.role, origin)
             put(Record(key, job.sample.task, job.sample.id, response, *where), job)
             done.append(response)
         else:

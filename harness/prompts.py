@@ -89,16 +89,22 @@ class Prompter:
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:6]
 
     def job(self, sample: Sample, repeat: int = 0, variant: int = 0) -> Job:
-        """Return the chain of requests about one sample."""
+        """Return the chain of requests about one sample. Nothing is worded before the first request is asked for."""
         sampling = self.sampling
         if repeat and sampling.seed is not None:
             sampling = replace(sampling, seed=sampling.seed + repeat)
-        shown = permuted(sample, variant)
         if self.task.type == "dialogue" and self.task.history == "own" and sample.fields.get("turns"):
-            return Job(sample, self._own_turns(shown, sampling, repeat), repeat, variant)
-        place = (sample.task, sample.id, repeat)
-        request = Request(self._messages(shown), sampling, self._options(shown), place)
-        return Job(sample, lambda done: None if done else request, repeat, variant)
+            return Job(
+                sample, self._own_turns(permuted(sample, variant), sampling, repeat), repeat, variant, chain=True
+            )
+
+        def once(done: Sequence[Response]) -> Request | None:
+            if done:
+                return None
+            shown = permuted(sample, variant)
+            return Request(self._messages(shown), sampling, self._options(shown), (sample.task, sample.id, repeat))
+
+        return Job(sample, once, repeat, variant)
 
     def _options(self, sample: Sample) -> tuple[str, ...]:
         if self.style.ask == "generate" or not isinstance(sample.target, Choice):

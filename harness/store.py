@@ -210,10 +210,12 @@ class Index:
         at = int(self._slots.searchsorted(self._slots.dtype.type(wanted)))
         return at if at < len(self._slots) and int(self._slots[at]) == wanted else -1
 
-    def has_answer(self, slot: str, key: str) -> bool:
-        """Tell whether the slot holds a Response to exactly this request."""
+    def has_answer(self, slot: str, key: str | None = None) -> bool:
+        """Tell whether the slot holds a Response, and, if a key is given, one to exactly that request."""
         at = self._find(slot)
-        return at >= 0 and bool(self._answered[at]) and int(self._keys[at]) == int(key[:16], 16)
+        if at < 0 or not self._answered[at]:
+            return False
+        return key is None or int(self._keys[at]) == int(key[:16], 16)
 
     def get(self, slot: str) -> Record | None:
         """Return the slot's record, or None when there is none."""

@@ -178,7 +178,7 @@ class Job:
     """Who is asked what next about one sample.
 
     `next(responses so far)` gives the request of the following step, or None at the end. A plain question has one step, a
-    dialogue with the model's own turns several; resume replays the chain. `variant` numbers the option permutation.
+    dialogue with the model's own turns (`chain`) several; resume replays the chain. `variant` numbers the option permutation.
     """
 
     sample: Sample
@@ -186,6 +186,7 @@ class Job:
     repeat: int = 0
     variant: int = 0
     role: str = "candidate"
+    chain: bool = False
 
     def slot(self, turn: int) -> str:
         """Return the place of one answer inside a run."""

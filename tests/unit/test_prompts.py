@@ -86,7 +86,7 @@ def test_four_rotations_put_the_right_option_at_each_place_once() -> None:
 def test_a_field_that_the_sample_lacks_is_named() -> None:
     task = TASK.model_copy(update={"prompt": {"zh": "{question} {case}"}})
     with pytest.raises(UsageError, match=r"names '\{case\}', but sample q0 has only question, options"):
-        Prompter(task, Style(), Sampling()).job(sample())
+        Prompter(task, Style(), Sampling()).job(sample()).next([])
 
 
 def test_braces_in_a_question_are_text() -> None:
