@@ -179,7 +179,9 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
         def put(record: Record, job: Job) -> None:
             writer.append(encode_record(record))
             part = parts[record.task]
-            watch.record(record, read(part.task, part.prompter.style.ask, job, record) if watch.reads else None)
+            watch.record(
+                record, read(part.task, part.prompter.style.ask, job, record, job.sample) if watch.reads else None
+            )
 
         todo = pending(plan, index, earlier, put)
         started = time.monotonic()
@@ -241,21 +243,15 @@ def score(folder: Path, plan: Plan | None = None) -> Done:
 def _part_scores(
     plan: Plan, part: Part, index: Index, usage: dict[str, Any], marks: dict[str, set[str]]
 ) -> Iterator[Score]:
-    def last(job: Job) -> Record | None:
-        record, turn = index.get(job.slot(0)), 0
-        while record is not None and not isinstance(record.outcome, Failure):
-            _count(record, usage, marks)
-            turn += 1
-            if part.task.history != "own" or part.task.type != "dialogue":
-                return record
-            following = index.get(job.slot(turn))
-            if following is None:
-                script = [t for t in job.sample.fields.get("turns", []) if t["role"] == "user"]
-                return record if turn >= len(script) else None
-            record = following
-        return record
+    def answers(job: Job) -> list[Record | None]:
+        """Return what came back at each step of a job; None where nothing was asked, after a failed step."""
+        records = [index.get(job.slot(step)) for step in range(job.steps)]
+        for record in records:
+            if record is not None:
+                _count(record, usage, marks)
+        return records
 
-    return score_task(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), last)
+    return score_task(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), answers)
 
 
 def _count(record: Record, usage: dict[str, Any], marks: dict[str, set[str]]) -> None:

@@ -285,7 +285,7 @@ def pending(plan: Plan, index: Index, earlier: Earlier, put: Callable[[Record, J
     identity, there = plan.identity_key, 0
     for part in plan.parts:
         for job in plan.jobs(part):
-            if not job.chain and index.has_answer(job.slot(0)):
+            if job.steps == 1 and index.has_answer(job.slot(0)):
                 there += 1
                 if there % CHECKED == 1:
                     _same_question(job, identity, index)

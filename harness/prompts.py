@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from harness.datasets import text_of
 from harness.errors import UsageError, unknown
+from harness.extract.reasoning import split
 from harness.suites import Language, TaskSpec, shared_prompts
 from harness.types import Blanks, Case, Choice, Image, Job, Message, Reference, Request, Response, Sample, Sampling
 
@@ -93,10 +94,9 @@ class Prompter:
         sampling = self.sampling
         if repeat and sampling.seed is not None:
             sampling = replace(sampling, seed=sampling.seed + repeat)
-        if self.task.type == "dialogue" and self.task.history == "own" and sample.fields.get("turns"):
-            return Job(
-                sample, self._own_turns(permuted(sample, variant), sampling, repeat), repeat, variant, chain=True
-            )
+        steps = step_count(self.task, sample)
+        if steps > 1:
+            return Job(sample, self._talk(permuted(sample, variant), sampling, repeat), repeat, variant, steps=steps)
 
         def once(done: Sequence[Response]) -> Request | None:
             if done:
@@ -125,21 +125,26 @@ class Prompter:
             head += [Message("user", self.render(example)), Message("assistant", reference_answer(example))]
         return head
 
-    def _own_turns(
-        self, sample: Sample, sampling: Sampling, repeat: int
-    ) -> Callable[[Sequence[Response]], Request | None]:
-        """Play the patient's scripted turns, keep the model's own, and end with the task's question."""
-        script = [turn["content"] for turn in sample.fields["turns"] if turn["role"] == "user"]
+    def _talk(self, sample: Sample, sampling: Sampling, repeat: int) -> Callable[[Sequence[Response]], Request | None]:
+        """Play the patient's turns one by one and end with the task's question.
+
+        With `history: own` the doctor's earlier turns are the model's own (without its reasoning), else the data's.
+        """
+        turns = sample.fields["turns"]
+        script = [turn["content"] for turn in turns if turn["role"] == "user"]
         script[-1] = f"{script[-1]}\n\n{self.render(sample)}"
+        written = [turn["content"] for turn in turns if turn["role"] == "assistant"]
         head = self._head(sample)
         place = (sample.task, sample.id, repeat)
 
         def following(done: Sequence[Response]) -> Request | None:
             if len(done) >= len(script):
                 return None
+            own = [split(answer.text, answer.reasoning).answer for answer in done]
+            doctor = own if self.task.history == "own" else written
             messages = list(head)
-            for said, answer in zip(script, done, strict=False):
-                messages += [Message("user", said), Message("assistant", answer.text)]
+            for said, answered in zip(script[: len(done)], doctor, strict=False):
+                messages += [Message("user", said), Message("assistant", answered)]
             return Request((*messages, Message("user", script[len(done)])), sampling, (), place)
 
         return following
@@ -218,6 +223,27 @@ def as_written(sample: Sample, variant: int, letters: Iterable[str]) -> frozense
     """Return the letters that a variant's answer has in the data's own order."""
     sources = _sources(sample.options, variant) if variant else {letter: letter for letter in sample.options}
     return frozenset(sources[letter] for letter in letters)
+
+
+def step_count(task: TaskSpec, sample: Sample) -> int:
+    """Return how many answers a sample asks for: one, or one after each of the patient's turns."""
+    turns = sample.fields.get("turns") or []
+    if task.type != "dialogue" or (task.history == "given" and task.score_turns == "last"):
+        return 1
+    return max(1, len([turn for turn in turns if turn["role"] == "user"]))
+
+
+def judged(task: TaskSpec, sample: Sample) -> list[tuple[int, Sample]]:
+    """Return the turns that are scored, each with the sample as it is to be judged there.
+
+    With `score_turns: every` an earlier turn is judged against the doctor's turn in the data, the last against the answer.
+    """
+    steps = step_count(task, sample)
+    if task.score_turns == "last" or steps == 1:
+        return [(steps - 1, sample)]
+    doctor = [turn["content"] for turn in sample.fields["turns"] if turn["role"] == "assistant"]
+    earlier = [(turn, replace(sample, target=Reference((said,)))) for turn, said in enumerate(doctor[: steps - 1])]
+    return [*earlier, (steps - 1, sample)]
 
 
 def reference_answer(sample: Sample) -> str:

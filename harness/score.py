@@ -8,7 +8,7 @@ from itertools import islice
 
 from harness.errors import UsageError
 from harness.extract.reasoning import split
-from harness.prompts import Ask, as_written
+from harness.prompts import Ask, as_written, judged
 from harness.registry import Answer, Metric, Options, get_extractor, get_metric
 from harness.suites import MetricUse, TaskSpec
 from harness.types import Choice, Failure, Job, Record, Response, Sample, Score, Status, Value
@@ -19,9 +19,13 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read out of one answer. `answer` is in the letters of the data, whatever rotation the model saw."""
+    """What was read out of one answer.
+
+    `sample` is what it is judged against; `answer` is in the letters of the data, whatever rotation the model saw.
+    """
 
     job: Job
+    sample: Sample
     status: Status
     answer: Answer | None
     record: Record | None
@@ -44,19 +48,26 @@ def score_task(
     ask: Ask,
     uses: Sequence[MetricUse],
     jobs: Iterator[Job],
-    find: Callable[[Job], Record | None],
+    find: Callable[[Job], Sequence[Record | None]],
 ) -> Iterator[Score]:
-    """Yield one score per metric for every job, in the jobs' order; `find` gives a job's last record, or None."""
+    """Yield one score per metric for every job, in the jobs' order; `find` gives the record of each step of a job, or None."""
     judges = [Judge.of(use) for use in uses]
     while chunk := list(islice(jobs, CHUNK)):
-        yield from _score_chunk(judges, [read(task, ask, job, find(job)) for job in chunk])
+        yield from _score_chunk(judges, [_read_job(task, ask, job, find(job)) for job in chunk])
 
 
-def _score_chunk(judges: Sequence[Judge], readings: Sequence[Reading]) -> Iterator[Score]:
+def _read_job(task: TaskSpec, ask: Ask, job: Job, records: Sequence[Record | None]) -> list[Reading]:
+    return [read(task, ask, job, records[turn], sample) for turn, sample in judged(task, job.sample)]
+
+
+def _score_chunk(judges: Sequence[Judge], turns: Sequence[Sequence[Reading]]) -> Iterator[Score]:
+    readings = [reading for of_job in turns for reading in of_job]
     columns = [_values(judge, readings) for judge in judges]
-    for place, reading in enumerate(readings):
+    at = 0
+    for of_job in turns:
         for judge, column in zip(judges, columns, strict=True):
-            yield _score(judge.metric, reading, column[place])
+            yield _score(judge.metric, of_job, column[at : at + len(of_job)])
+        at += len(of_job)
 
 
 def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Status]]:
@@ -67,7 +78,7 @@ def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Stat
     """
     empty = judge.metric.combine is not None
     judged = [r for r in readings if r.answer is not None or (empty and r.status != "failed")]
-    pairs = [(r.job.sample, "" if r.answer is None else _answer_for(judge.metric, r)) for r in judged]
+    pairs = [(r.sample, "" if r.answer is None else _answer_for(judge.metric, r)) for r in judged]
     values = judge.metric.score(pairs, judge.options) if pairs else []
     if len(values) != len(judged):
         raise UsageError(f"metric {judge.metric.name} gave {len(values)} values for {len(judged)} answers")
@@ -90,9 +101,18 @@ def _answer_for(metric: Metric, reading: Reading) -> Answer:
     return reading.answer
 
 
-def _score(metric: Metric, reading: Reading, judged: tuple[Value, Status]) -> Score:
-    sample, (value, status) = reading.job.sample, judged
-    parts = dict(value.parts)
+WORST: tuple[Status, ...] = ("failed", "unscored", "refused", "truncated", "unparsed", "ok")
+
+
+def _score(metric: Metric, turns: Sequence[Reading], judged_turns: Sequence[tuple[Value, Status]]) -> Score:
+    """Return a job's score: of its only judged turn, or the mean over its turns (sums of parts) with the worst turn's status."""
+    job, sample = turns[-1].job, turns[-1].job.sample
+    values = [value.value for value, _ in judged_turns]
+    known = [value for value in values if value is not None]
+    parts: dict[str, float] = {}
+    for value, _ in judged_turns:
+        for name, part in value.parts.items():
+            parts[name] = parts.get(name, 0.0) + part
     chance = metric.chance(sample) if metric.chance else None
     if chance is not None:
         parts["chance"] = chance
@@ -100,11 +120,11 @@ def _score(metric: Metric, reading: Reading, judged: tuple[Value, Status]) -> Sc
         task=sample.task,
         sample=sample.id,
         metric=metric.name,
-        value=value.value,
-        status=status,
-        answer=written(reading.answer),
-        repeat=reading.job.repeat,
-        variant=reading.job.variant,
+        value=sum(known) / len(known) if len(known) == len(values) else None,
+        status=min((status for _, status in judged_turns), key=WORST.index),
+        answer=written(turns[-1].answer),
+        repeat=job.repeat,
+        variant=job.variant,
         discipline=sample.discipline,
         group=sample.group,
         split=sample.split,
@@ -119,7 +139,7 @@ def written(answer: Answer | None) -> str | None:
     return "；".join(answer) if isinstance(answer, tuple) else None
 
 
-def read(task: TaskSpec, ask: Ask, job: Job, record: Record | None) -> Reading:
+def read(task: TaskSpec, ask: Ask, job: Job, record: Record | None, sample: Sample) -> Reading:
     """Return what an outcome says: its status, and the answer when there is one to judge.
 
     No record and a Failure are `failed`. A refusal or a content filter is `refused`. Reasoning that never ended is `truncated`;
@@ -127,26 +147,25 @@ def read(task: TaskSpec, ask: Ask, job: Job, record: Record | None) -> Reading:
     far as it goes).
     """
     if record is None or isinstance(record.outcome, Failure):
-        return Reading(job, "failed", None, record)
+        return Reading(job, sample, "failed", None, record)
     response = record.outcome
     if response.stop in ("filter", "refusal"):
-        return Reading(job, "refused", None, record)
-    sample = job.sample
+        return Reading(job, sample, "refused", None, record)
     if response.logprobs is not None and isinstance(sample.target, Choice) and ask != "generate":
         best = likeliest(sample, response, per_token=False)
         if best is None:
-            return Reading(job, "unparsed", None, record)
-        return Reading(job, "ok", as_written(sample, job.variant, best), record)
+            return Reading(job, sample, "unparsed", None, record)
+        return Reading(job, sample, "ok", as_written(sample, job.variant, best), record)
     parts = split(response.text, response.reasoning)
     if not parts.closed:
-        return Reading(job, "truncated", None, record)
+        return Reading(job, sample, "truncated", None, record)
     answer = get_extractor(task.extractor).read(parts.answer, shown(job))
     if answer is None:
-        return Reading(job, "truncated" if response.stop == "length" else "unparsed", None, record)
+        return Reading(job, sample, "truncated" if response.stop == "length" else "unparsed", None, record)
     if isinstance(answer, frozenset):
         answer = as_written(sample, job.variant, answer)
     cut = response.stop == "length" and isinstance(answer, str)
-    return Reading(job, "truncated" if cut else "ok", answer, record)
+    return Reading(job, sample, "truncated" if cut else "ok", answer, record)
 
 
 def shown(job: Job) -> Sample:

@@ -178,7 +178,7 @@ class Job:
     """Who is asked what next about one sample.
 
     `next(responses so far)` gives the request of the following step, or None at the end. A plain question has one step, a
-    dialogue with the model's own turns (`chain`) several; resume replays the chain. `variant` numbers the option permutation.
+    dialogue may have several `steps`, and resume replays them. `variant` numbers the option permutation.
     """
 
     sample: Sample
@@ -186,7 +186,7 @@ class Job:
     repeat: int = 0
     variant: int = 0
     role: str = "candidate"
-    chain: bool = False
+    steps: int = 1
 
     def slot(self, turn: int) -> str:
         """Return the place of one answer inside a run."""
