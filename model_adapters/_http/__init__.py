@@ -1,0 +1,38 @@
+"""What the adapters that speak HTTP share: addresses and keys, the meaning of answers, the lean client, the SDKs' client.
+
+The one module that adapters may import from each other's side; importing it brings aiohttp and no SDK.
+"""
+
+from __future__ import annotations
+
+from model_adapters._http.chat import Chat, no_logprobs
+from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed
+from model_adapters._http.keys import address, endpoint, own_key, stated_key
+from model_adapters._http.reading import chat_content, chat_response, count, data_url, letters, mapping, named, text_of
+from model_adapters._http.sdk import client, refused, translated
+
+__all__ = [
+    "Chat",
+    "LeftOut",
+    "Place",
+    "address",
+    "chat_content",
+    "chat_response",
+    "client",
+    "count",
+    "data_url",
+    "endpoint",
+    "fault",
+    "filtered",
+    "letters",
+    "mapping",
+    "message",
+    "named",
+    "no_logprobs",
+    "own_key",
+    "parsed",
+    "refused",
+    "stated_key",
+    "text_of",
+    "translated",
+]

@@ -1,0 +1,202 @@
+"""The lean client of the OpenAI protocol: one aiohttp session, a tenth of an SDK's work per request."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+from harness.errors import Fatal, Rejected, Transient
+from harness.types import OptionLogprob, Request, Response
+from model_adapters._http import faults
+from model_adapters._http.faults import LeftOut, Place
+from model_adapters._http.reading import chat_content, chat_response, letters
+
+DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop", "max_tokens")
+
+
+class Chat:
+    """Asks one model behind one address. Redirects are never followed, so the key stays with its host.
+
+    `connect_s` and `first_byte_s` bound a connection's start and any silence on it; the whole time is the caller's to bound.
+    """
+
+    def __init__(self, place: Place, opens_with: str = "", connect_s: float = 30.0, first_byte_s: float = 0.0) -> None:
+        self._place = place
+        self._opens_with = opens_with
+        self._session: aiohttp.ClientSession | None = None
+        self._left_out = LeftOut({name: name for name in DROPPABLE})
+        self._tokens_field = "max_tokens"
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=first_byte_s or None)
+
+    async def ask(self, request: Request) -> Response:
+        """Return the answer; raise one of the adapter errors."""
+        if request.options:
+            return await self._score(request)
+        while True:
+            body = self._body(request)
+            started = time.perf_counter()
+            status, data, retry_after = await self._post("/chat/completions", body)
+            if status == 200:
+                seconds = time.perf_counter() - started
+                return chat_response(faults.parsed(data), seconds, self._left_out.fields, self._opens_with)
+            text = data.decode("utf-8", "replace")
+            if self._leave_out(status, text, body):
+                continue
+            if faults.filtered(status, text):
+                return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
+            raise faults.fault(status, text, retry_after, self._place)
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        s = request.sampling
+        body: dict[str, Any] = {
+            "model": self._place.model,
+            "messages": [{"role": m.role, "content": chat_content(m)} for m in request.messages],
+            "temperature": s.temperature,
+            "top_p": s.top_p,
+            "top_k": s.top_k or -1,
+            "repetition_penalty": s.repetition_penalty,
+            self._tokens_field: s.max_tokens,
+        }
+        if s.seed is not None:
+            body["seed"] = s.seed
+        if s.stop:
+            body["stop"] = list(s.stop)
+        self._left_out.strip(body)
+        return body
+
+    def _leave_out(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
+        if status in (400, 422) and "max_tokens" in body and "max_completion_tokens" in text:
+            self._tokens_field = "max_completion_tokens"
+            return True
+        return self._left_out.learn(status, text, body)
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> tuple[int, bytes, float | None]:
+        session = self._session or self._open()
+        url = self._place.url + path
+        try:
+            data = orjson.dumps(body)
+        except TypeError:
+            raise Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)") from None
+        try:
+            async with session.post(url, data=data, allow_redirects=False) as reply:
+                if reply.status in faults.REDIRECTS:
+                    raise faults.redirected(Place(url, self._place.model), reply.headers.get("location", ""))
+                if (reply.content_length or 0) > faults.LARGEST_BODY:
+                    raise faults.too_large()
+                data = await _read(reply)
+                wait = None if reply.status == 200 else faults.wait_of(reply.headers, data.decode("utf-8", "replace"))
+                return reply.status, data, wait
+        except aiohttp.ClientConnectorError as error:
+            raise Transient(
+                f"cannot connect to {self._place.url}: {error.os_error.strerror or error.os_error}"
+            ) from None
+        except aiohttp.ServerTimeoutError as error:
+            raise Transient(f"{self._place.url}: {error}") from None
+        except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
+            raise Transient(f"{self._place.url}: connection broke: {type(error).__name__} {error}") from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        headers = {"content-type": "application/json", "user-agent": "tcm-eval"}
+        if self._place.key:
+            headers["authorization"] = f"Bearer {self._place.key}"
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=self._timeout)
+        return self._session
+
+    # -------------------------------------------------------------- option log-probabilities
+
+    async def _score(self, request: Request) -> Response:
+        """Return the log-probability of each option: of its letter as the first token, or of its text after the prompt."""
+        if all(len(option) == 1 and option.isascii() for option in request.options):
+            return await self._score_letters(request)
+        return await self._score_texts(request)
+
+    async def _score_letters(self, request: Request) -> Response:
+        body = {
+            "model": self._place.model,
+            "messages": [{"role": m.role, "content": chat_content(m)} for m in request.messages],
+            "temperature": 0,
+            "max_tokens": 1,
+            "logprobs": True,
+            "top_logprobs": 20,
+        }
+        loaded, seconds = await self._ask("/chat/completions", body)
+        scores = letters(loaded, request.options)
+        if scores is None:
+            raise self._no_logprobs()
+        return Response("", seconds=round(seconds, 4), model_version=loaded.get("model"), logprobs=scores)
+
+    async def _score_texts(self, request: Request) -> Response:
+        stem = "\n\n".join(m.content for m in request.messages if isinstance(m.content, str))
+        body = {
+            "model": self._place.model,
+            "prompt": [stem + option for option in request.options],
+            "temperature": 0,
+            "max_tokens": 1,
+            "echo": True,
+            "logprobs": 1,
+        }
+        loaded, seconds = await self._ask("/completions", body)
+        by_place = {one.get("index", n): one for n, one in enumerate(loaded.get("choices") or [])}
+        scores = []
+        for place, option in enumerate(request.options):
+            detail = (by_place.get(place) or {}).get("logprobs") or {}
+            scores.append(_continuation(detail, len(stem), len(stem) + len(option)) or self._raise_no_logprobs())
+        return Response("", seconds=round(seconds, 4), model_version=loaded.get("model"), logprobs=tuple(scores))
+
+    async def _ask(self, path: str, body: Mapping[str, Any]) -> tuple[Any, float]:
+        started = time.perf_counter()
+        status, data, retry_after = await self._post(path, body)
+        if status == 200:
+            return faults.parsed(data), time.perf_counter() - started
+        text = data.decode("utf-8", "replace")
+        if status in (400, 404, 422) and (status == 404 or re.search("logprob|echo", text)):
+            raise self._no_logprobs()
+        raise faults.fault(status, text, retry_after, self._place)
+
+    def _no_logprobs(self) -> Fatal:
+        return no_logprobs(self._place)
+
+    def _raise_no_logprobs(self) -> OptionLogprob:
+        raise self._no_logprobs()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def no_logprobs(place: Place) -> Fatal:
+    """Return the error of a provider that gives no log-probabilities for options."""
+    return Fatal(f"{place.url} offers no log-probabilities for this. Ask for generated answers instead: --ask generate")
+
+
+async def _read(reply: aiohttp.ClientResponse) -> bytes:
+    if reply.content_length is not None:
+        return await reply.read()
+    chunks, size = [], 0
+    async for chunk in reply.content.iter_any():
+        size += len(chunk)
+        if size > faults.LARGEST_BODY:
+            raise faults.too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _continuation(detail: Mapping[str, Any], start: int, end: int) -> OptionLogprob | None:
+    """Return the summed log-probability of the tokens between two character offsets of an echoed prompt."""
+    offsets, values = detail.get("text_offset") or [], detail.get("token_logprobs") or []
+    tokens = detail.get("tokens") or []
+    own = [
+        v
+        for offset, token, v in zip(offsets, tokens, values, strict=False)
+        if v is not None and offset + len(str(token)) > start and offset < end
+    ]
+    return OptionLogprob(float(sum(own)), len(own)) if own else None

@@ -1,0 +1,153 @@
+"""What a provider's HTTP answer means: which error of ours it is, and which sampling fields it refuses."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from harness.errors import AdapterError, Fatal, RateLimited, Rejected, TooLong, Transient
+
+LARGEST_BODY = 64 * 1024 * 1024
+"""Bytes of one answer; a larger one is refused before it fills the memory."""
+
+_REFUSES = re.compile(
+    r"unexpected|unrecogni[sz]ed|unsupported|not support|unknown|extra|not permitted|not allowed|invalid|does not accept"
+    r"|deprecated|may only be|only the default|cannot (?:both )?be|must be (?:unset|default)",
+    re.I,
+)
+_TOO_LONG = re.compile(
+    r"context[ _](?:length|window|size)|maximum (?:context|sequence|model)|too long|exceeds? the (?:max|available)|prompt is too",
+    re.I,
+)
+_NO_MONEY = re.compile(r"insufficient_quota|credit balance|billing|exceeded your current quota.*plan", re.I | re.S)
+_BAD_KEY = re.compile(r"api[ _]key not valid|api_key_invalid|invalid api[ _]key", re.I)
+_OVERLOADED = re.compile(r"overload", re.I)
+_FILTERED = re.compile(r"content_filter|content filtering policy|content management policy", re.I)
+REDIRECTS = (301, 302, 303, 307, 308)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request goes. `key` is here only so that no message ever shows it."""
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return the text without the key, for providers repeat keys in their messages."""
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+def fault(status: int, text: str, retry_after: float | None, place: Place) -> AdapterError:
+    """Return the error that an HTTP status other than 200 stands for."""
+    said = f"HTTP {status}: {place.hide(message(text))}"
+    if status in (401, 403) or (status == 400 and _BAD_KEY.search(text)):
+        return Fatal(f"{place.url}: the key was refused ({said}). Set the key's environment variable; see --key-env.")
+    if status == 404:
+        return Fatal(
+            f"{place.url} has no model '{place.model}' or no such path ({said}). See its list: {place.url}/models"
+        )
+    if status == 402 or (status in (400, 429) and _NO_MONEY.search(text)):
+        return Fatal(f"{place.url}: the account has no credit left ({said})")
+    if status == 429 or status == 529 or (status == 503 and _OVERLOADED.search(text)):
+        return RateLimited(said, retry_after)
+    if status >= 500 or status in (408, 409, 425):
+        return Transient(said, retry_after)
+    if status in REDIRECTS:
+        return redirected(place, "")
+    if status == 413 or _TOO_LONG.search(text):
+        return TooLong(said)
+    return Rejected(said)
+
+
+def redirected(place: Place, location: str) -> Fatal:
+    """Return the error for an answer that sends us to another address."""
+    return Fatal(
+        f"{place.url} redirects to {urlsplit(location).netloc or 'another address'}. Redirects are not followed, "
+        "so that no key goes to another host: give the final address with --base-url."
+    )
+
+
+def too_large() -> Rejected:
+    """Return the error for an answer beyond `LARGEST_BODY`."""
+    return Rejected(f"the server's answer is larger than {LARGEST_BODY >> 20} MB")
+
+
+def filtered(status: int, text: str) -> bool:
+    """Tell whether an error says that a content filter stopped the question or the answer: that is an answer too."""
+    return status == 400 and bool(_FILTERED.search(text))
+
+
+def message(text: str) -> str:
+    """Return the message inside an error body, at most 300 characters."""
+    try:
+        loaded = orjson.loads(text)
+        error = loaded.get("error", loaded)
+        said = error.get("message") or error.get("detail") if isinstance(error, dict) else error
+        return str(said or text)[:300]
+    except (orjson.JSONDecodeError, AttributeError):
+        return text[:300]
+
+
+_DELAY = re.compile(r'"retryDelay":\s*"([0-9.]+)s"')
+
+
+def wait_of(headers: Mapping[str, str], text: str = "") -> float | None:
+    """Return the seconds that the provider asks us to wait (header in seconds or as a date, or Google's retryDelay), or None."""
+    header = headers.get("retry-after")
+    if header:
+        try:
+            return max(0.0, float(header))
+        except ValueError:
+            pass
+        try:
+            return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
+        except ValueError:
+            return None
+    found = _DELAY.search(text)
+    return float(found[1]) if found else None
+
+
+def parsed(data: bytes) -> Any:
+    """Return the JSON of an answer; broken UTF-8 costs only the broken characters. Raises Transient when it is no JSON."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return orjson.loads(data.decode("utf-8", "replace"))
+    except orjson.JSONDecodeError as error:
+        raise Transient(f"the server's answer is no JSON: {error}: {data[:120].decode('utf-8', 'replace')}") from None
+
+
+class LeftOut:
+    """The sampling fields that a provider does not take, learnt from its refusals; `names` maps its name to ours."""
+
+    def __init__(self, names: Mapping[str, str], known: tuple[str, ...] = ()) -> None:
+        self._names = names
+        self._dropped: tuple[str, ...] = ()
+        self.fields = known
+
+    def strip(self, body: dict[str, Any]) -> None:
+        """Take the refused fields out of a request's body."""
+        for name in self._dropped:
+            body.pop(name, None)
+
+    def learn(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
+        """Tell whether the error names fields that can be left out; from now on they are."""
+        if status not in (400, 422) or _TOO_LONG.search(text) or not _REFUSES.search(text):
+            return False
+        named = [name for name in self._names if name in body and re.search(rf"\b{name}\b", text)]
+        if len(named) > 1 and "both" in text:
+            named = named[-1:]  # either of two is welcome: the later of our list gives way
+        self._dropped = tuple(dict.fromkeys((*self._dropped, *named)))
+        self.fields = tuple(dict.fromkeys((*self.fields, *(self._names[name] for name in named))))
+        return bool(named)

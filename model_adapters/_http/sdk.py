@@ -1,0 +1,99 @@
+"""What the official SDKs share here: an HTTP client that follows no redirect and reads no endless body, and their errors as ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import AdapterError, Rejected, Transient
+from model_adapters._http import faults
+from model_adapters._http.faults import Place
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncClient:
+    """Return the HTTP client to hand to an SDK. The whole time of a request is the caller's to bound."""
+    import httpx2
+
+    class Capped(httpx2.AsyncByteStream):
+        """Passes a body on until it is too large."""
+
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in self._inner:
+                size += len(chunk)
+                if size > faults.LARGEST_BODY:
+                    raise faults.too_large()
+                yield chunk
+
+        async def aclose(self) -> None:
+            await self._inner.aclose()
+
+    async def before(request: httpx2.Request) -> None:
+        times = {"connect": connect_s, "read": first_byte_s or None, "write": None, "pool": None}
+        request.extensions = {**request.extensions, "timeout": times}  # the SDKs set times of their own
+
+    async def after(response: httpx2.Response) -> None:
+        if response.status_code in faults.REDIRECTS:
+            raise faults.redirected(place, response.headers.get("location", ""))
+        if int(response.headers.get("content-length") or 0) > faults.LARGEST_BODY:
+            raise faults.too_large()
+        response.stream = Capped(response.stream)
+
+    return httpx2.AsyncClient(
+        follow_redirects=False,
+        timeout=None,
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=256),
+        event_hooks={"request": [before], "response": [after]},
+    )
+
+
+def refused(error: BaseException) -> tuple[int, str, float | None] | None:
+    """Return (status, body, seconds to wait) when the error is a provider's answer, else None."""
+    for one in _causes(error):
+        response = getattr(one, "response", None)
+        status = getattr(response, "status_code", None)
+        if isinstance(status, int) and response is not None:
+            try:
+                text = response.content.decode("utf-8", "replace")
+            except Exception:  # noqa: BLE001 - a body that broke off while it was read: the status says enough
+                text = ""
+            return status, text, faults.wait_of(response.headers, text)
+    return None
+
+
+def translated(error: Exception, place: Place) -> AdapterError:
+    """Return the error of ours that an SDK's error, or one from below it, stands for."""
+    import httpx2
+
+    for one in _causes(error):
+        if isinstance(one, AdapterError):
+            return one
+    answer = refused(error)
+    if answer is not None and answer[0] != 200:
+        return faults.fault(*answer, place)
+    for one in _causes(error):
+        if isinstance(one, httpx2.TimeoutException):
+            return Transient(f"{place.url}: {type(one).__name__}: nothing came in time")
+        if isinstance(one, httpx2.ConnectError):
+            return Transient(f"cannot connect to {place.url}: {one}")
+        if isinstance(one, (httpx2.HTTPError, ConnectionError, asyncio.IncompleteReadError)):
+            return Transient(f"{place.url}: connection broke: {type(one).__name__} {one}")
+        if isinstance(one, UnicodeEncodeError):
+            return Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)")
+        if isinstance(one, ValueError):  # the body of a 200 was no JSON, or not of the protocol's shape
+            return Transient(f"the server's answer is no JSON: {place.hide(str(one))[:200]}")
+    return Transient(f"{place.url}: {type(error).__name__}: {place.hide(str(error))[:300]}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
