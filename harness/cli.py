@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.baseline import Side
+    from harness.gate import GateSpec
     from harness.pipeline import Done, RunSpec
+    from harness.plan import Encoder
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -33,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_score(commands)
     _add_leaderboard(commands)
+    _add_compare(commands)
+    _add_gate(commands)
+    _add_baseline(commands)
     _add_tasks(commands)
     _add_data(commands)
     _add_models(commands)
@@ -53,6 +59,14 @@ def _add_run(commands: Any) -> None:
         "--model", action="append", required=True, metavar="MODEL", help="alias, or provider/name; may be given again"
     )
     run.add_argument("--tasks", required=True, metavar="NAMES", help="suites, suite/task, or all; separated by commas")
+    work = _asking(run)
+    work.add_argument("--quiet", action="store_true", help="print errors only")
+    work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
+    run.set_defaults(call=_run)
+
+
+def _asking(run: argparse.ArgumentParser) -> Any:
+    """Add all that says how a model is asked; return the group of the last ones."""
     who = run.add_argument_group("model")
     who.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server, with /v1")
     who.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
@@ -89,6 +103,7 @@ def _add_run(commands: Any) -> None:
     what.add_argument(
         "--data-path", type=Path, metavar="DIR", help="where the data of --task-path lies (default: beside the YAML)"
     )
+    _encoder(run.add_argument_group("scoring"))
     how = run.add_argument_group("sampling (sent to every model; default: as the task says, greedy)")
     how.add_argument("--temperature", type=float)
     how.add_argument("--top-p", type=float)
@@ -106,15 +121,14 @@ def _add_run(commands: Any) -> None:
     work.add_argument("--strict", action="store_true", help="missing data is an error")
     work.add_argument("--data-root", type=Path, metavar="DIR", help="folder of pulled and imported data")
     _output(work)
-    work.add_argument("--quiet", action="store_true", help="print errors only")
-    work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
-    run.set_defaults(call=_run)
+    return work
 
 
 def _add_score(commands: Any) -> None:
     score = commands.add_parser("score", help="score a run again after a metric changed; no model is called")
     score.add_argument("run", type=Path, help="a run's folder")
     score.add_argument("--json", action="store_true", help="print the summary as JSON")
+    _encoder(score)
     score.set_defaults(call=_score)
 
 
@@ -126,6 +140,61 @@ def _add_leaderboard(commands: Any) -> None:
     board.add_argument("--no-published", action="store_true", help="leave published numbers out")
     _output(board)
     board.set_defaults(call=_leaderboard)
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="say whether runs differ, answer by answer",
+        description="Compare runs with the first one, paired by question: effects, intervals, tests, and a sentence each.",
+    )
+    compare.add_argument("baseline", metavar="A", help="a run's folder or name, or a baseline file")
+    compare.add_argument("candidates", metavar="B", nargs="+", help="runs to compare with A")
+    compare.add_argument("--force", action="store_true", help="compare runs that were not asked alike, and say so")
+    compare.add_argument("--format", choices=("table", "markdown", "csv", "json", "latex"), default="table")
+    _output(compare)
+    compare.set_defaults(call=_compare)
+
+
+def _add_gate(commands: Any) -> None:
+    gate = commands.add_parser(
+        "gate",
+        help="say whether a candidate is worse than a baseline, as an exit code",
+        description="Exit codes: 0 pass, 1 regression, 2 usage, 3 run invalid or incomplete, 4 inconclusive.",
+        epilog="example:\n  tcm-eval gate --baseline baseline.json --model server/my-checkpoint --config gate.yaml --junit gate.xml",
+    )
+    gate.add_argument(
+        "--baseline", required=True, metavar="RUN|FILE", help="a run's folder or name, or a baseline file"
+    )
+    what = gate.add_mutually_exclusive_group(required=True)
+    what.add_argument("--candidate", metavar="RUN", help="a finished run's folder or name")
+    what.add_argument("--model", metavar="MODEL", help="ask this model first: alias, or provider/name")
+    gate.add_argument("--tasks", metavar="NAMES", help="what to ask --model (default: the baseline's tasks)")
+    gate.add_argument("--config", type=Path, metavar="FILE", help="gate.yaml (default: every task, margin 0.05)")
+    gate.add_argument(
+        "--inconclusive", choices=("pass", "fail"), help="exit with 0 or 1 instead of 4 when inconclusive"
+    )
+    for form in ("junit", "markdown", "json"):
+        gate.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write the outcome as {form} to this file")
+    _asking(gate)
+    gate.set_defaults(call=_gate)
+
+
+def _add_baseline(commands: Any) -> None:
+    what = commands.add_parser("baseline", help="keep a run's scores as one small file").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    make = what.add_parser("set", help="write a new baseline file from a finished run")
+    show = what.add_parser("show", help="say what a baseline file holds")
+    update = what.add_parser("update", help="replace a baseline file by another run, and say what changes")
+    for one, call in ((make, _baseline_set), (update, _baseline_update)):
+        one.add_argument("run", metavar="RUN", help="a run's folder or name")
+        _output(one)
+        one.set_defaults(call=call)
+    make.add_argument("file", type=Path, nargs="?", default=Path("baseline.json"), metavar="FILE")
+    for one in (show, update):
+        one.add_argument("file", type=Path, metavar="FILE")
+    show.set_defaults(call=_baseline_show)
 
 
 def _add_tasks(commands: Any) -> None:
@@ -167,6 +236,17 @@ def _add_models(commands: Any) -> None:
         dest="what", required=True, metavar="WHAT"
     )
     models.add_parser("list", help="all aliases and providers").set_defaults(call=_models_list)
+
+
+def _encoder(group: Any) -> None:
+    group.add_argument(
+        "--encoder",
+        metavar="MODEL",
+        help="folder or hub id of an encoder: adds BERTScore and Ladder-Score to text tasks",
+    )
+    group.add_argument(
+        "--encoder-layer", type=_positive, metavar="N", help="the encoder's layer to read (a folder needs it)"
+    )
 
 
 def _output(group: Any) -> None:
@@ -233,9 +313,16 @@ def _spec(args: argparse.Namespace, model: str) -> RunSpec:
         task_paths=tuple(args.task_path),
         data_root=args.data_root,
         data_path=args.data_path,
+        encoder=_encoder_of(args),
         fresh=args.fresh,
         strict=args.strict,
     )
+
+
+def _encoder_of(args: argparse.Namespace) -> Encoder | None:
+    from harness.plan import Encoder
+
+    return Encoder(args.encoder, args.encoder_layer) if args.encoder else None
 
 
 def _value(text: str) -> Any:
@@ -265,7 +352,7 @@ def _print_finished(finished: Sequence[Done], output: Path) -> None:
 def _score(args: argparse.Namespace) -> int:
     from harness.pipeline import score
 
-    done = score(args.run)
+    done = score(args.run, encoder=_encoder_of(args))
     if args.json:
         print(_json({"run": str(done.folder), "summary": done.summary}))  # noqa: T201 - the command's product
     else:
@@ -280,6 +367,65 @@ def _leaderboard(args: argparse.Namespace) -> int:
     print(text)  # noqa: T201 - the command's product
     for note in notes:
         print(note, file=sys.stderr)  # noqa: T201 - beside the product, so that a redirected table stays clean
+    return DONE
+
+
+def _compare(args: argparse.Namespace) -> int:
+    import shutil
+
+    from harness.baseline import find, load
+    from harness.compare import compare_runs, render_comparison
+
+    first, *others = (load(find(text, args.output)) for text in (args.baseline, *args.candidates))
+    width = shutil.get_terminal_size((120, 40)).columns
+    print(render_comparison(compare_runs(first, others, force=args.force), args.format, width=width))  # noqa: T201 - the command's product
+    return DONE
+
+
+def _gate(args: argparse.Namespace) -> int:
+    from harness.baseline import find, load
+    from harness.gate import as_text, judge, read_spec, write_reports
+
+    spec = read_spec(args.config)
+    baseline = load(find(args.baseline, args.output))
+    candidate = find(args.candidate, args.output) if args.candidate else _asked(args, baseline, spec)
+    outcome, changed = judge(baseline, candidate, spec, args.inconclusive)
+    write_reports(outcome, changed, junit=args.junit, markdown=args.markdown, json=args.json)
+    print(as_text(outcome))  # noqa: T201 - the command's product
+    return outcome.verdict.exit_code
+
+
+def _asked(args: argparse.Namespace, baseline: Side, spec: GateSpec) -> Path:
+    """Ask the model what the baseline was asked; return the run's folder."""
+    from harness.console import Guarded
+    from harness.gate import counterpart, refuse_early
+    from harness.pipeline import run
+
+    args.tasks = args.tasks or ",".join(baseline.tasks)
+    watch = Guarded(
+        lambda plan: refuse_early(baseline, spec, {t: i["metrics"] for t, i in plan.manifest["tasks"].items()})
+    )
+    return counterpart(baseline, [(done.folder, done.summary) for done in run(_spec(args, args.model), watch)])
+
+
+def _baseline_set(args: argparse.Namespace) -> int:
+    from harness.baseline import find, set_baseline
+
+    print(set_baseline(find(args.run, args.output), args.file))  # noqa: T201 - the command's product
+    return DONE
+
+
+def _baseline_show(args: argparse.Namespace) -> int:
+    from harness.baseline import from_file, side_text
+
+    print(side_text(from_file(args.file)))  # noqa: T201 - the command's product
+    return DONE
+
+
+def _baseline_update(args: argparse.Namespace) -> int:
+    from harness.baseline import find, update_baseline
+
+    print(update_baseline(find(args.run, args.output), args.file))  # noqa: T201 - the command's product
     return DONE
 
 

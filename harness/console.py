@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
@@ -116,3 +116,16 @@ class Console:
             rate = self._count / max(1e-9, time.monotonic() - self._started)
             for line in self._lines.values():
                 self._say("  " + line.show(rate).replace(" 0 req/s", ""))
+
+
+class Guarded(Console):
+    """A console that first has the plan checked: a run that would be of no use is refused before its first question."""
+
+    def __init__(self, check: Callable[[Plan], None], out: TextIO | None = None) -> None:
+        super().__init__(out)
+        self._check = check
+
+    def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
+        """Check the plan, then say what is going to be done."""
+        self._check(plan)
+        super().start(plan, answered, absent)

@@ -235,7 +235,7 @@ class Catalogue:
             self._add_own(path)
 
     def _add_folder(self, folder: Path) -> str:
-        suite: Suite = _parse(Suite, folder / "suite.yaml")
+        suite: Suite = parse(Suite, folder / "suite.yaml")
         if suite.name in self.suites:
             raise UsageError(f"two suites are named '{suite.name}': {self._folders[suite.name]} and {folder}")
         self.suites[suite.name] = suite
@@ -268,7 +268,7 @@ class Catalogue:
         for file in sorted(folder.glob("*.yaml")):
             if file.name == "suite.yaml":
                 continue
-            spec: TaskSpec = _parse(TaskSpec, file, name=file.stem)
+            spec: TaskSpec = parse(TaskSpec, file, name=file.stem)
             for name in spec.data:
                 if self.suites[suite].files and name not in self.suites[suite].files:
                     raise UsageError(
@@ -351,7 +351,8 @@ class Catalogue:
         return paths
 
 
-def _parse(model: type[Any], file: Path, **defaults: str) -> Any:
+def parse(model: type[Any], file: Path, **defaults: str) -> Any:
+    """Return the YAML file as `model`; raise UsageError naming the key, with the nearest known one."""
     try:
         raw = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -1,0 +1,36 @@
+"""Comparison ids: may two numbers be compared, and if not, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.errors import UsageError
+
+
+def differences(first: str, second: str) -> list[str]:
+    """Return the parts in which two comparison ids differ: `prompt 1b77e0 -> 90aa12`; none when they are equal."""
+    a, b = _parts(first), _parts(second)
+    return [
+        f"{name} {a.get(name, 'not stated')} -> {b.get(name, 'not stated')}"
+        for name in dict.fromkeys([*a, *b])
+        if a.get(name) != b.get(name)
+    ]
+
+
+def _parts(comparison_id: str) -> dict[str, str]:
+    # The metric stands last, and its own signature may hold the separator.
+    head, _, metric = comparison_id.partition("|metric:")
+    parts = {name: value for name, _, value in (part.partition(":") for part in head.split("|"))}
+    return {**parts, "metric": metric}
+
+
+def refuse_different(ids: Iterable[tuple[str, str, str, str]], way_out: str) -> None:
+    """Raise UsageError when one of the (task, metric, baseline's id, candidate's id) has two ids, naming what differs."""
+    wrong: dict[str, list[str]] = {}
+    for task, metric, first, second in ids:
+        differs = differences(first, second)
+        if differs:
+            wrong.setdefault(", ".join(differs), []).append(f"{task} {metric}")
+    if wrong:
+        lines = "".join(f"\n  {', '.join(numbers)}: {what}" for what, numbers in wrong.items())
+        raise UsageError(f"these numbers may not be compared, for the runs were not asked alike:{lines}\n{way_out}")
