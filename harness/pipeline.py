@@ -14,7 +14,7 @@ from harness import engine, summary
 from harness.engine import WINDOW, Batched, Limits
 from harness.errors import UsageError
 from harness.models import Subject, published_root, resolve
-from harness.plan import Earlier, Part, Plan, Selection, open_plan, pending, prepare
+from harness.plan import Earlier, Encoder, Part, Plan, Selection, open_plan, pending, prepare
 from harness.prompts import Style
 from harness.report.leaderboard import build
 from harness.report.results import load
@@ -52,6 +52,7 @@ class RunSpec:
     task_paths: tuple[Path, ...] = ()
     data_root: Path | None = None
     data_path: Path | None = None
+    encoder: Encoder | None = None
     fresh: bool = False
     strict: bool = False
 
@@ -130,7 +131,9 @@ def _prepare(
     style = replace(spec.style, own_system=subject.own_system)
     budget = {"max_tokens": subject.max_tokens} if subject.max_tokens and "max_tokens" not in spec.sampling else {}
     tasks, _ = catalogue.select(task_ids)
-    parts = [prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}) for task in tasks]
+    parts = [
+        prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}, spec.encoder) for task in tasks
+    ]
     model = subject.build()
     identity = dict(model.identity)
     if subject.own_system:
@@ -138,6 +141,7 @@ def _prepare(
     extra = {
         "subject": {"name": subject.name, "identity": identity, "trained_on": list(subject.trained_on)},
         "absent": dict(missing),
+        "encoder": asdict(spec.encoder) if spec.encoder else None,
         "limits": asdict(spec.limits),
         "task_paths": [str(path.resolve()) for path in spec.task_paths],
         "data_root": str(catalogue.data_root),
@@ -207,20 +211,32 @@ def _note_time(folder: Path, seconds: float, calls: int) -> None:
     write_json(path, {"schema": 1, "sessions": sessions})
 
 
+def _metric_ids(plan: Plan) -> dict[str, dict[str, str]]:
+    """Return the comparison id that each metric of each task has today."""
+    return {p.task.id: {use.name: p.comparison_id(use, plan.selection) for use in p.metrics()} for p in plan.parts}
+
+
 def scored_already(plan: Plan) -> Done | None:
     """Return the finished run when its summary is whole and made by the very metrics of today, else None."""
     path = plan.folder / "summary.json"
-    today = {p.task.id: {use.name: p.comparison_id(use, plan.selection) for use in p.metrics()} for p in plan.parts}
-    if not path.exists() or today != {task: info["metrics"] for task, info in plan.manifest["tasks"].items()}:
+    if not path.exists() or _metric_ids(plan) != {
+        task: info["metrics"] for task, info in plan.manifest["tasks"].items()
+    }:
         return None
     done = Done(plan.folder, read_json(path))
     return done if done.complete else None
 
 
-def score(folder: Path, plan: Plan | None = None) -> Done:
-    """Score a run's records anew and write its scores and its summary; no model is called."""
+def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None) -> Done:
+    """Score a run's records anew and write its scores and its summary; the asked model is not called."""
     manifest = read_json(folder / "manifest.json")
-    plan = plan or reopen(folder, manifest)
+    plan = plan or reopen(folder, manifest, encoder)
+    today = _metric_ids(plan)
+    if today != {task: info["metrics"] for task, info in manifest["tasks"].items()}:
+        for task, ids in today.items():
+            manifest["tasks"][task]["metrics"] = ids
+        manifest["encoder"] = next((asdict(part.encoder) for part in plan.parts if part.encoder), None)
+        write_json(folder / "manifest.json", manifest)
     index = Index(folder / "records.jsonl")
     usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0, "adopted": 0}
     marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
@@ -268,7 +284,7 @@ def _count(record: Record, usage: dict[str, Any], marks: dict[str, set[str]]) ->
     marks["not_accepted"].update(response.not_accepted)
 
 
-def reopen(folder: Path, manifest: Mapping[str, Any]) -> Plan:
+def reopen(folder: Path, manifest: Mapping[str, Any], encoder: Encoder | None = None) -> Plan:
     """Return the plan of an existing run; raise UsageError when its tasks or data are gone or have changed."""
     paths = tuple(Path(p) for p in manifest.get("task_paths", []))
     root, data_path = manifest.get("data_root"), manifest.get("data_path")
@@ -277,6 +293,8 @@ def reopen(folder: Path, manifest: Mapping[str, Any]) -> Plan:
     )
     selection = Selection(**manifest["selection"])
     style = Style(**manifest["style"])
+    if encoder is None and manifest.get("encoder"):
+        encoder = Encoder(**manifest["encoder"])
     parts = []
     for task_id, info in manifest["tasks"].items():
         here, absent = catalogue.select([task_id])
@@ -285,7 +303,7 @@ def reopen(folder: Path, manifest: Mapping[str, Any]) -> Plan:
                 f"{folder}: the data of {task_id} is no longer here. Bring it with: {catalogue.bring(absent[0].suite)}"
             )
         sampling = {**info["sampling"], "stop": tuple(info["sampling"]["stop"])}
-        part = prepare(catalogue, here[0], style, selection, asdict(Sampling(**sampling)))
+        part = prepare(catalogue, here[0], style, selection, asdict(Sampling(**sampling)), encoder)
         if dict(part.data) != info["data"]:
             raise UsageError(
                 f"{folder}: the data of {task_id} has changed since the run. Bring the old version back to score it again."

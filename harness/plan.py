@@ -19,7 +19,7 @@ from harness.errors import UsageError
 from harness.prompts import Prompter, Style
 from harness.registry import get_extractor, get_metric
 from harness.store import SCHEMA, Index, read_json, read_lines, write_json
-from harness.suites import Catalogue, MetricUse, TaskSpec, file_sha256
+from harness.suites import Catalogue, MetricUse, TaskSpec, file_sha256, shared_prompts
 from harness.types import Job, Record, Response, Sample, Sampling
 
 VERSION = "0.1"
@@ -38,20 +38,48 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoder:
+    """The model that BERTScore and Ladder-Score compare meanings with: a folder or hub id, and the layer to read."""
+
+    model: str
+    layer: int | None = None
+
+
+SEMANTIC = ("bertscore", "ladder_score", "compat_embedding_cosine")
+"""The metrics that need an encoder. Without one they are not asked for by default; a task that lists them gets them unscored."""
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One task of a run, worded."""
 
     task: TaskSpec
     prompter: Prompter
     data: Mapping[str, str]
+    encoder: Encoder | None = None
 
     def metrics(self) -> tuple[MetricUse, ...]:
         """Return the metrics that score this part: the task's, or those of option log-probabilities."""
         ask = self.prompter.style.ask
         if ask == "generate" or self.task.type not in ("single_choice", "multiple_choice"):
-            return self.task.metric_uses
+            return self._with_encoder(self.task.metric_uses)
         names = ("accuracy_letter",) if ask == "letter" else ("accuracy_text", "accuracy_text_norm")
         return tuple(MetricUse(name=name) for name in names)
+
+    def _with_encoder(self, uses: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
+        """Return the metrics of a text task with the run's encoder, and BERTScore and Ladder-Score added to them."""
+        if self.encoder is None or self.task.type not in ("dialogue", "free_text"):
+            return uses
+        named = {use.name for use in uses}
+        weights = shared_prompts()["ladder_score"]
+        added = [
+            MetricUse(name=n, options=o) for n, o in (("bertscore", {}), ("ladder_score", weights)) if n not in named
+        ]
+        encoder = {"model": self.encoder.model} | ({} if self.encoder.layer is None else {"layer": self.encoder.layer})
+        return tuple(
+            use.model_copy(update={"options": {**encoder, **use.options}}) if use.name in SEMANTIC else use
+            for use in (*uses, *added)
+        )
 
     def comparison_id(self, use: MetricUse, selection: Selection) -> str:
         """Return what must be equal for two numbers to be compared: task, data, prompt, sampling, shots, metric."""
@@ -117,7 +145,12 @@ def _variants(sample: Sample, wanted: int) -> int:
 
 
 def prepare(
-    catalogue: Catalogue, task: TaskSpec, style: Style, selection: Selection, sampling: Mapping[str, Any]
+    catalogue: Catalogue,
+    task: TaskSpec,
+    style: Style,
+    selection: Selection,
+    sampling: Mapping[str, Any],
+    encoder: Encoder | None = None,
 ) -> Part:
     """Return one task worded; raise UsageError for missing or changed data, an unknown metric or too few examples."""
     for use in task.metric_uses:
@@ -129,7 +162,7 @@ def prepare(
     if style.shots:
         examples = [s for s in stream(catalogue, task) if s.split in ("validation", "train")]
     shape = {"columns": task.columns.model_dump(mode="json"), "split": task.split.model_dump(mode="json")}
-    return Part(task, Prompter(task, style, decoding, examples), {**data, "": _short(shape)})
+    return Part(task, Prompter(task, style, decoding, examples), {**data, "": _short(shape)}, encoder)
 
 
 def count(catalogue: Catalogue, task: TaskSpec, selection: Selection) -> int:
