@@ -1,1 +1,7 @@
 """How a checkpoint is made: supervised warm start, then GRPO, with the harness as its judge."""
+
+from __future__ import annotations
+
+from ladder_trainer.train import run
+
+__all__ = ["run"]
