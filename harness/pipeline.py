@@ -20,6 +20,7 @@ from harness.report.leaderboard import build
 from harness.report.results import load
 from harness.report.results import published as load_published
 from harness.score import Reading, read, score_task
+from harness.score import floors as floors_of
 from harness.store import (
     Index,
     Writer,
@@ -243,6 +244,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     path = folder / "scores.jsonl"
     scores = (one for part in plan.parts for one in _part_scores(plan, part, index, usage, marks))
     write_lines(path, map(encode_score, scores))
+    floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
     index.close()
     sessions = folder / "sessions.json"
     spent = sum(s["seconds"] for s in read_json(sessions)["sessions"]) if sessions.exists() else 0.0
@@ -250,10 +252,18 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
         "usage": {**usage, "wall_seconds": round(spent, 3)},
         **{name: sorted(values) for name, values in marks.items()},
         "absent": manifest.get("absent", {}),
+        "floors": floors,
     }
     result = summary.of(manifest, read_scores(path), extra)
     write_json(folder / "summary.json", result)
     return Done(folder, result)
+
+
+def _floors(plan: Plan, part: Part, index: Index) -> dict[str, float]:
+    def answers(job: Job) -> list[Record | None]:
+        return [index.get(job.slot(step)) for step in range(job.steps)]
+
+    return floors_of(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), answers)
 
 
 def _part_scores(

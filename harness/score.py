@@ -8,6 +8,7 @@ from itertools import islice
 
 from harness.errors import UsageError
 from harness.extract.reasoning import split
+from harness.metrics.ladder import shuffled_floor
 from harness.prompts import Ask, as_written, judged
 from harness.registry import Answer, Metric, Options, get_extractor, get_metric
 from harness.suites import MetricUse, TaskSpec
@@ -74,7 +75,7 @@ def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Stat
     """Return each reading's value and status under one metric.
 
     An answered question without a readable answer counts 0. A corpus metric gets an empty text for it, so that it lowers the corpus
-    value too: leaving it out would reward refusing.
+    value too: leaving it out would reward refusing. For a rate of faults, where 0 is best, it says nothing and is left out.
     """
     empty = judge.metric.combine is not None
     judged = [r for r in readings if r.answer is not None or (empty and r.status != "failed")]
@@ -85,7 +86,8 @@ def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Stat
     given = {id(reading): value for reading, value in zip(judged, values, strict=True)}
     out: list[tuple[Value, Status]] = []
     for reading in readings:
-        value = given.get(id(reading), Value(None if reading.status == "failed" else 0.0))
+        nothing = reading.status == "failed" or not judge.metric.higher_is_better
+        value = given.get(id(reading), Value(None if nothing else 0.0))
         unscored = reading.answer is not None and value.value is None
         out.append((value, "unscored" if unscored else reading.status))
     return out
@@ -99,6 +101,31 @@ def _answer_for(metric: Metric, reading: Reading) -> Answer:
     if reading.answer is None:
         raise UsageError(f"sample {reading.job.sample.id}: no answer to judge")
     return reading.answer
+
+
+def floors(
+    task: TaskSpec,
+    ask: Ask,
+    uses: Sequence[MetricUse],
+    jobs: Iterator[Job],
+    find: Callable[[Job], Sequence[Record | None]],
+) -> dict[str, float]:
+    """Return for each metric of a text task the score of shuffled references, over the first `CHUNK` jobs at most.
+
+    It is the level that an answer to another question reaches, far above 0 for most metrics of texts.
+    """
+    if task.type not in ("dialogue", "free_text"):
+        return {}
+    readings = [_read_job(task, ask, job, find(job))[-1] for job in islice(jobs, CHUNK)]
+    pairs = [(r.sample, r.answer) for r in readings if isinstance(r.answer, str)]
+    found: dict[str, float] = {}
+    for use in uses:
+        metric = get_metric(use.name)
+        if metric.higher_is_better and len(pairs) > 1:
+            floor = shuffled_floor(pairs, metric, use.options, seed=0)
+            if floor is not None:
+                found[use.name] = floor
+    return found
 
 
 WORST: tuple[Status, ...] = ("failed", "unscored", "refused", "truncated", "unparsed", "ok")

@@ -87,10 +87,12 @@ def _load(model: str, layer: int | None, device: str, _checkpoint: tuple[tuple[s
     try:
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
     except ImportError as error:
         raise UsageError(f"an encoder needs torch and transformers: {INSTALL}") from error
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError("device 'cuda' was asked for, but torch sees no CUDA device; use device: cpu")
+    logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
         net = AutoModel.from_pretrained(model, dtype=torch.float32)

@@ -32,14 +32,17 @@ def _one(done: Finished) -> str:
     summary = done.summary
     rows = []
     for task, metrics in summary["tasks"].items():
-        rows += [(f"{task}  {metric}", _cells(row)) for metric, row in metrics.items()]
+        floors = summary.get("floors", {}).get(task, {})
+        rows += [(f"{task}  {metric}", _cells(row, floors.get(metric))) for metric, row in metrics.items()]
     for metric, kinds in summary["overall"].items():
         several = sum(metric in metrics for metrics in summary["tasks"].values()) > 1
         for kind, row in kinds.items():
             if row and (several or kind == "macro"):
                 rows.append((_over(kind, metric, row), _cells(row)))
-    columns = ["mean", "95% interval", "chance", "n", "answers"]
-    notes = [*_trouble(summary), f"run folder: {done.folder}"]
+    columns = ["mean", "95% interval", "by chance", "n", "answers"]
+    floors = summary.get("floors")
+    said = ["by chance: guessing; for texts, the answers scored against shuffled references"] if floors else []
+    notes = [*said, *_trouble(summary), f"run folder: {done.folder}"]
     return render([Table(str(summary["subject"]["name"]), columns, rows, notes)], "table", width=120)
 
 
@@ -48,11 +51,12 @@ def _over(kind: str, metric: str, row: Mapping[str, Any]) -> str:
     return f"{what}  {metric}"
 
 
-def _cells(row: Mapping[str, Any]) -> list[Cell]:
+def _cells(row: Mapping[str, Any], floor: float | None = None) -> list[Cell]:
     interval = f"{row['low']:.3f} to {row['high']:.3f}" if row["low"] is not None and row["high"] is not None else "–"
     counts = {status: n for status, n in row.get("counts", {}).items() if n}
     said = ", ".join(f"{n} {status}" for status, n in counts.items())
-    chance = Cell(text=f"{row['chance']:.3f}") if "chance" in row else Cell()
+    level = row.get("chance", floor)
+    chance = Cell() if level is None else Cell(text=f"{level:.3f}")
     mean = Cell(text="–" if row["mean"] is None else f"{row['mean']:.3f}")
     return [mean, Cell(text=interval), chance, Cell(text=str(row["n"])), Cell(text=said)]
 

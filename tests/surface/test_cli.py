@@ -78,7 +78,7 @@ def test_a_run_prints_a_table_and_its_folder_and_json_as_the_last_line(
         "--json",
     )
     assert code == 0
-    assert "own/choice  accuracy" in out and "chance" in out and "95% interval" in out
+    assert "own/choice  accuracy" in out and "by chance" in out and "95% interval" in out
     assert "30 questions in 1 task" in err
     *_, first, second = out.strip().splitlines()
     runs = [json.loads(line) for line in (first, second)]
