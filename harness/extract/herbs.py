@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.extract.sections import sections
+from harness.knowledge.lexicon import segment, terms
 from harness.knowledge.names import JOINED, herb, herb_forms, known, normal, plain
-from harness.knowledge.terms import segment, terms
 from harness.registry import Answer, extractor
 from harness.types import Sample
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from harness.extract.herbs import Item, prescription
 from harness.extract.sections import Section, Slot, sections
+from harness.knowledge.lexicon import segment
 from harness.knowledge.names import disease, formula, known, plain, syndrome
-from harness.knowledge.terms import segment
 
 
 @dataclass(frozen=True, slots=True)

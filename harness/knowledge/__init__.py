@@ -16,9 +16,9 @@ from harness.knowledge.files import (
     syndromes,
     version,
 )
+from harness.knowledge.lexicon import segment, surface_forms, terms
 from harness.knowledge.names import disease, find_herb, formula, herb, known, normal, plain, syndrome
 from harness.knowledge.safety import above_dose, in_pregnancy, incompatible, without_precaution
-from harness.knowledge.terms import segment, surface_forms, terms
 
 __all__ = [
     "above_dose",

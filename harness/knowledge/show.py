@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from harness.errors import unknown
 from harness.knowledge import files
 from harness.knowledge.entries import Disease, Dose, Entry, Fact, Formula, Source, Syndrome
+from harness.knowledge.lexicon import terms
 from harness.knowledge.names import Found, disease, formula, herb, ingredients, plain, syndrome
-from harness.knowledge.terms import terms
 
 NOTICE = "For research, not medical advice. 仅供研究，不构成医疗建议。"
 MOST_FACTS = 30

@@ -7,7 +7,7 @@ so that 失眠 and 不寐 are one term. Forms of one character are kept only whe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -46,7 +46,7 @@ _PAIRED_PULSES = "浮沉迟数虚实滑涩弦紧细洪弱濡缓微"
 _PULSE = re.compile(r"(?:脉象?|脉来|脉)?([\u3400-\u9fff]{1,4}?)脉?\Z")
 _ORDINARY = (
     "患者 主要 疾病 诊断 治疗 方法 不同 原因 将军 国老 大力 相思 千年 地精 作用 功能 表现 部位 老人 小儿 妇女 食物 药物 "
-    "大人 生活 饮食 症状 天气 大气 体内 腹部 黄色 白色 红色 青色 黑色 复发 体质 滋润 结石 正常 中国 茶叶 白酒 食盐 白糖 玉米 鸡蛋 牛奶 太阳"
+    "大人 生活 饮食 症状 天气 大气 体内 腹部 黄色 白色 红色 青色 黑色 复发 体质 滋润 结石 正常 中国  白糖 玉米 鸡蛋 牛奶 太阳"
 )
 _NOT_TERMS = frozenset(_ORDINARY.split())
 
@@ -80,7 +80,16 @@ def terms() -> Mapping[str, Term]:
     table: dict[str, Term] = {}
     for form, (_, term) in zip(plain_all(form for form, _ in listed), listed, strict=True):
         table.setdefault(form, term)
-    return table
+    return {form: _last(term, table) for form, term in table.items()}
+
+
+def _last(term: Term, table: Mapping[str, Term]) -> Term:
+    """Return the term that a name stands for in the end: 失眠 is a form of 不寐, so what is called 失眠 is too."""
+    seen = {term.name}
+    while (further := table.get(term.name)) is not None and further.name not in seen:
+        seen.add(further.name)
+        term = further
+    return term
 
 
 @cache
@@ -150,10 +159,11 @@ def _sources() -> Iterator[tuple[str, Term]]:
     for form, syndrome in syndrome_forms().items():
         yield form, Term(syndrome.name, "syndrome")
         yield from ((bare, Term(syndrome.name, "syndrome")) for bare in _bare_pattern(form))
-    yield from _pieces()
+    words = {form for form, _ in (*_words(), *_pulses())}
+    yield from ((form, term) for form, term in _pieces() if not _made_of(form, words))
     for fact in files.facts():
         kind = _kind_of_fact(fact.kind, fact.discipline)
-        if len(fact.term) > 1:
+        if len(fact.term) > 1 and not _made_of(fact.term, words):
             yield fact.term, Term(fact.term, kind)
 
 
@@ -236,6 +246,15 @@ def _pieces() -> Iterator[tuple[str, Term]]:
     for herb in files.herbs():
         yield from _each(herb.actions, "principle")
         yield from _each(herb.indications, "symptom")
+
+
+def _made_of(form: str, words: Container[str]) -> bool:
+    """Return whether a form is words one after the other, two or more: 恶寒发热 is two terms, not a third one."""
+    ends = {0}
+    for end in range(2, len(form) + 1):
+        if any(end - start < len(form) and form[start:end] in words for start in ends if end - start >= 2):
+            ends.add(end)
+    return form not in words and len(form) in ends
 
 
 def _each(texts: Iterable[str], kind: str) -> Iterator[tuple[str, Term]]:
