@@ -9,12 +9,13 @@ from model_adapters._http.chat import Chat, no_logprobs
 from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed
 from model_adapters._http.keys import address, endpoint, own_key, stated_key
 from model_adapters._http.reading import chat_content, chat_response, count, data_url, letters, mapping, named, text_of
-from model_adapters._http.sdk import client, refused, translated
+from model_adapters._http.sdk import Refused, client, refused, translated
 
 __all__ = [
     "Chat",
     "LeftOut",
     "Place",
+    "Refused",
     "address",
     "chat_content",
     "chat_response",

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     import httpx2
 
 
+class Refused(Exception):
+    """A provider's answer other than 200, raised below the SDK, whose own errors lose part of it; `wait` is seconds or None."""
+
+    def __init__(self, status: int, text: str, wait: float | None) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status, self.text, self.wait = status, text, wait
+
+
 def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncClient:
     """Return the HTTP client to hand to an SDK. The whole time of a request is the caller's to bound."""
     import httpx2
@@ -45,6 +53,9 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
         if int(response.headers.get("content-length") or 0) > faults.LARGEST_BODY:
             raise faults.too_large()
         response.stream = Capped(response.stream)
+        if response.status_code != 200:
+            text = (await response.aread()).decode("utf-8", "replace")
+            raise Refused(response.status_code, text, faults.wait_of(response.headers, text))
 
     return httpx2.AsyncClient(
         follow_redirects=False,
@@ -54,18 +65,9 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
     )
 
 
-def refused(error: BaseException) -> tuple[int, str, float | None] | None:
-    """Return (status, body, seconds to wait) when the error is a provider's answer, else None."""
-    for one in _causes(error):
-        response = getattr(one, "response", None)
-        status = getattr(response, "status_code", None)
-        if isinstance(status, int) and response is not None:
-            try:
-                text = response.content.decode("utf-8", "replace")
-            except Exception:  # noqa: BLE001 - a body that broke off while it was read: the status says enough
-                text = ""
-            return status, text, faults.wait_of(response.headers, text)
-    return None
+def refused(error: BaseException) -> Refused | None:
+    """Return the provider's answer that the error stands for, None when it is no answer."""
+    return next((one for one in _causes(error) if isinstance(one, Refused)), None)
 
 
 def translated(error: Exception, place: Place) -> AdapterError:
@@ -76,8 +78,8 @@ def translated(error: Exception, place: Place) -> AdapterError:
         if isinstance(one, AdapterError):
             return one
     answer = refused(error)
-    if answer is not None and answer[0] != 200:
-        return faults.fault(*answer, place)
+    if answer is not None:
+        return faults.fault(answer.status, answer.text, answer.wait, place)
     for one in _causes(error):
         if isinstance(one, httpx2.TimeoutException):
             return Transient(f"{place.url}: {type(one).__name__}: nothing came in time")

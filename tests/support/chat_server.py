@@ -14,13 +14,17 @@ from typing import Any
 
 @dataclass
 class Reply:
-    """What the server sends back. `body` may be bytes that are no JSON; `drop` closes the connection in the middle."""
+    """What the server sends back. `body` may be bytes that are no JSON; `drop` closes the connection in the middle.
+
+    `claims` is the length that the header states, None for the true one, -1 for a body in chunks without a stated length.
+    """
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drop: bool = False
+    claims: int | None = None
 
 
 def said(text: str | None, finish: str = "stop", **message: Any) -> Reply:
@@ -57,6 +61,10 @@ class ChatServer:
         return [s for s in self.seen if s.body is not None]
 
 
+def _parts(data: bytes) -> list[bytes]:
+    return [data[start : start + 65536] for start in range(0, len(data), 65536)]
+
+
 @contextmanager
 def serving(answer: Callable[[Seen, int], Reply], models: list[str] | None = None) -> Iterator[ChatServer]:
     """Run a server on a free port of 127.0.0.1 for the length of the block."""
@@ -91,7 +99,13 @@ def serving(answer: Callable[[Seen, int], Reply], models: list[str] | None = Non
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", str(len(data)))
+            if "content-type" not in {name.lower() for name in reply.headers}:
+                self.send_header("content-type", "application/json")
+            if reply.claims == -1:
+                self.send_header("transfer-encoding", "chunked")
+                data = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in _parts(data)) + b"0\r\n\r\n"
+            else:
+                self.send_header("content-length", str(len(data) if reply.claims is None else reply.claims))
             self.end_headers()
             if reply.drop:
                 self.wfile.write(data[: len(data) // 2])

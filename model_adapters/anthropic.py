@@ -1,0 +1,187 @@
+"""Anthropic's models through its SDK (Messages API).
+
+Newer SDKs have no argument for the temperature and its kin. What the SDK has no argument for, or the API refuses, is left out and
+recorded with each answer as not accepted.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import AdapterError, Fatal, Transient, UsageError
+from harness.types import Image, Message, Request, Response, Stop
+from model_adapters._http import (
+    LeftOut,
+    Place,
+    address,
+    client,
+    count,
+    endpoint,
+    filtered,
+    mapping,
+    named,
+    no_logprobs,
+    own_key,
+    parsed,
+    refused,
+    translated,
+)
+
+HOME = "https://api.anthropic.com"
+SAMPLING = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "stop_sequences": "stop"}
+STOPS: Mapping[str, Stop] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "refusal",
+}
+
+
+class Anthropic:
+    """One model of Anthropic. `thinking` is a token budget, 0 for the model's own adaptive thinking, None for the API's default."""
+
+    metered = True
+
+    def __init__(self, sdk: Any, place: Place, thinking: int | None, *, in_body: bool) -> None:
+        self.name = f"anthropic/{place.model}"
+        self.identity: Mapping[str, str] = {
+            "provider": "anthropic",
+            "model": place.model,
+            "endpoint": endpoint(place.url),
+            **({"thinking": str(thinking or "adaptive")} if thinking is not None else {}),
+        }
+        self._sdk, self._place, self._thinking = sdk, place, thinking
+        accepted = inspect.signature(sdk.messages.create).parameters
+        lacking = tuple(ours for theirs, ours in SAMPLING.items() if theirs not in accepted)
+        self._lacking = tuple(theirs for theirs in SAMPLING if theirs not in accepted)
+        self._in_body = in_body
+        self._left_out = LeftOut(SAMPLING, ("seed", "repetition_penalty", *(() if in_body else lacking)))
+
+    async def generate(self, request: Request) -> Response:
+        """Return the answer; raise one of the adapter errors."""
+        if request.options:
+            raise no_logprobs(self._place)
+        while True:
+            wanted = self._sampling(request)
+            self._left_out.strip(wanted)
+            started = time.perf_counter()
+            try:
+                reply = await self._sdk.messages.with_raw_response.create(**self._arguments(request, wanted))
+                loaded = parsed(reply.http_response.content)
+            except AdapterError:
+                raise
+            except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours
+                answer = refused(error)
+                if answer is not None and self._left_out.learn(answer.status, answer.text, wanted):
+                    continue
+                if answer is not None and filtered(answer.status, answer.text):
+                    return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
+                raise translated(error, self._place) from None
+            return _response(loaded, time.perf_counter() - started, self._not_accepted(request))
+
+    def _sampling(self, request: Request) -> dict[str, Any]:
+        s = request.sampling
+        wanted: dict[str, Any] = {"temperature": s.temperature, "top_p": s.top_p}
+        if s.top_k:
+            wanted["top_k"] = s.top_k
+        if s.stop:
+            wanted["stop_sequences"] = list(s.stop)
+        return wanted
+
+    def _arguments(self, request: Request, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        system = "\n\n".join(_plain(m) for m in request.messages if m.role == "system")
+        arguments: dict[str, Any] = {
+            "model": self._place.model,
+            "max_tokens": request.sampling.max_tokens,
+            "messages": [{"role": m.role, "content": _content(m)} for m in request.messages if m.role != "system"],
+            **{name: value for name, value in wanted.items() if name not in self._lacking},
+        }
+        if system:
+            arguments["system"] = system
+        if self._thinking is not None:
+            budget = {"type": "enabled", "budget_tokens": self._thinking}
+            arguments["thinking"] = budget if self._thinking else {"type": "adaptive"}
+        if self._in_body:
+            arguments["extra_body"] = {name: value for name, value in wanted.items() if name in self._lacking}
+        return arguments
+
+    def _not_accepted(self, request: Request) -> tuple[str, ...]:
+        s = request.sampling
+        unasked = {name for name, asked in (("seed", s.seed is not None), ("stop", s.stop)) if not asked}
+        return tuple(name for name in self._left_out.fields if name not in unasked)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._sdk.close()
+
+
+def _plain(message: Message) -> str:
+    content = message.content
+    return content if isinstance(content, str) else "".join(part for part in content if isinstance(part, str))
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    if isinstance(message.content, str):
+        return message.content
+    return [_part(part) for part in message.content]
+
+
+def _part(part: str | Image) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+
+
+def _response(loaded: Any, seconds: float, not_accepted: tuple[str, ...]) -> Response:
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("content", None) or [], list) or "usage" not in loaded:
+        raise Transient(f"the server's answer holds no message: {str(loaded)[:200]}")
+    blocks = [block for block in loaded.get("content") or [] if isinstance(block, dict)]
+    thoughts = [str(b.get("thinking") or "") for b in blocks if b.get("type") == "thinking"]
+    usage = mapping(loaded.get("usage"))
+    cached = count(usage, "cache_read_input_tokens")
+    return Response(
+        text="".join(str(b.get("text") or "") for b in blocks if b.get("type") == "text"),
+        reasoning="\n".join(filter(None, thoughts)) or None,
+        stop=STOPS.get(str(loaded.get("stop_reason")), "stop"),
+        tokens_in=count(usage, "input_tokens") + cached + count(usage, "cache_creation_input_tokens"),
+        tokens_out=count(usage, "output_tokens"),
+        tokens_reasoning=count(mapping(usage.get("output_tokens_details")), "thinking_tokens"),
+        tokens_cached=cached,
+        seconds=round(seconds, 4),
+        model_version=named(loaded, "model"),
+        not_accepted=not_accepted,
+    )
+
+
+def build(
+    model: str,
+    *,
+    base_url: str = HOME,
+    key_env: str | None = None,
+    key_file: str | None = None,
+    thinking: int | None = None,
+    sampling_in_body: bool = False,
+    connect_timeout: float = 30.0,
+    first_byte_timeout: float = 0.0,
+) -> Anthropic:
+    """Return the Anthropic model `model`.
+
+    The key is ANTHROPIC_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets
+    only a key that was named so. `thinking` is the budget in tokens, 0 for adaptive thinking. `sampling_in_body` sends temperature,
+    top_p and top_k even where the SDK has no argument for them (older models take them); what the API refuses is left out then too.
+    Raises UsageError without a key or for a wrong setting, Fatal without the package.
+    """
+    if thinking is not None and thinking < 0:
+        raise UsageError(f"anthropic/{model}: thinking={thinking} is no number of tokens")
+    url = address(base_url, key_env or "ANTHROPIC_API_KEY")
+    key = own_key(url, HOME, "ANTHROPIC_API_KEY", key_env, key_file)
+    try:
+        import anthropic
+    except ImportError:
+        raise Fatal("package 'anthropic' is not installed: pip install anthropic") from None
+    place = Place(url, model, key)
+    http = client(place, connect_timeout, first_byte_timeout)
+    sdk = anthropic.AsyncAnthropic(api_key=key or "none", base_url=url, max_retries=0, timeout=None, http_client=http)
+    return Anthropic(sdk, place, thinking, in_body=sampling_in_body)

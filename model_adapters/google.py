@@ -1,0 +1,202 @@
+"""Google's Gemini models through its SDK (google-genai, generateContent).
+
+What the API has no parameter for, or a model refuses, is left out and recorded with each answer as not accepted.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import AdapterError, Fatal, Rejected, Transient
+from harness.types import Image, Message, Request, Response, Stop
+from model_adapters._http import (
+    LeftOut,
+    Place,
+    Refused,
+    address,
+    client,
+    count,
+    endpoint,
+    mapping,
+    named,
+    no_logprobs,
+    own_key,
+    parsed,
+    refused,
+    translated,
+)
+
+HOME = "https://generativelanguage.googleapis.com"
+FIELDS = {
+    "temperature": "temperature",
+    "topP": "top_p",
+    "topK": "top_k",
+    "seed": "seed",
+    "stopSequences": "stop",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "stop_sequences": "stop",
+}
+FILTERS = ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR")
+"""Finish reasons that stand for a content filter, as do all that begin with IMAGE_."""
+
+
+class Google:
+    """One Gemini model. `thinking` is a token budget (-1: the model decides), None for the API's default."""
+
+    metered = True
+
+    def __init__(self, sdk: Any, http: Any, place: Place, thinking: int | None) -> None:
+        self.name = f"google/{place.model}"
+        self.identity: Mapping[str, str] = {
+            "provider": "google",
+            "model": place.model,
+            "endpoint": endpoint(place.url),
+            **({"thinking": str(thinking)} if thinking is not None else {}),
+        }
+        self._sdk, self._http, self._place, self._thinking = sdk, http, place, thinking
+        self._left_out = LeftOut(FIELDS, ("repetition_penalty",))
+
+    async def generate(self, request: Request) -> Response:
+        """Return the answer; raise one of the adapter errors."""
+        if request.options:
+            raise no_logprobs(self._place)
+        contents = [_content(m) for m in request.messages if m.role != "system"]
+        while True:
+            sampling = self._sampling(request)
+            self._left_out.strip(sampling)
+            started = time.perf_counter()
+            try:
+                reply = await self._sdk.aio.models.generate_content(
+                    model=self._place.model, contents=contents, config=self._config(request, sampling)
+                )
+                loaded = parsed((reply.sdk_http_response.body or "").encode("utf-8", "replace"))
+            except AdapterError:
+                raise
+            except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours
+                answer = refused(error)
+                named_here = {**sampling, "topP": 0, "topK": 0, "stopSequences": 0}
+                if answer is not None and self._learn(answer, named_here):
+                    continue
+                raise translated(error, self._place) from None
+            return _response(loaded, time.perf_counter() - started, self._not_accepted(request))
+
+    def _learn(self, answer: Refused, sampling: Mapping[str, Any]) -> bool:
+        before = self._left_out.fields
+        return self._left_out.learn(answer.status, answer.text, sampling) and self._left_out.fields != before
+
+    def _sampling(self, request: Request) -> dict[str, Any]:
+        s = request.sampling
+        wanted: dict[str, Any] = {"temperature": s.temperature, "top_p": s.top_p}
+        if s.top_k:
+            wanted["top_k"] = s.top_k
+        if s.seed is not None:
+            wanted["seed"] = s.seed
+        if s.stop:
+            wanted["stop_sequences"] = list(s.stop)
+        return {name: value for name, value in wanted.items() if FIELDS[name] not in self._left_out.fields}
+
+    def _config(self, request: Request, sampling: Mapping[str, Any]) -> dict[str, Any]:
+        system = [part for m in request.messages if m.role == "system" for part in _content(m)["parts"]]
+        config: dict[str, Any] = {
+            **sampling,
+            "max_output_tokens": request.sampling.max_tokens,
+            "should_return_http_response": True,
+        }
+        if system:
+            config["system_instruction"] = {"parts": system}
+        if self._thinking is not None:
+            config["thinking_config"] = {"thinking_budget": self._thinking, "include_thoughts": True}
+        return config
+
+    def _not_accepted(self, request: Request) -> tuple[str, ...]:
+        s = request.sampling
+        off = () if s.top_k else ("top_k",)  # the API has no value for "off": the model's own default stands
+        return tuple(dict.fromkeys((*self._left_out.fields, *off)))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._sdk.aio.aclose()
+        await self._http.aclose()
+
+
+def _content(message: Message) -> dict[str, Any]:
+    parts = (message.content,) if isinstance(message.content, str) else message.content
+    return {"role": "model" if message.role == "assistant" else "user", "parts": [_part(part) for part in parts]}
+
+
+def _part(part: str | Image) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"text": part}
+    try:
+        return {"inline_data": {"mime_type": part.media_type, "data": base64.b64decode(part.data, validate=True)}}
+    except ValueError:
+        raise Rejected("an image of this question is no valid base64") from None
+
+
+def _response(loaded: Any, seconds: float, not_accepted: tuple[str, ...]) -> Response:
+    if not isinstance(loaded, dict):
+        raise Transient(f"the server's answer is no object: {str(loaded)[:200]}")
+    candidates = loaded.get("candidates") or []
+    blocked = mapping(loaded.get("promptFeedback")).get("blockReason")
+    if not candidates and not blocked:
+        raise Transient(f"the server's answer has no candidates: {str(loaded)[:200]}")
+    first = mapping(candidates[0]) if candidates else {}
+    parts = [mapping(part) for part in mapping(first.get("content")).get("parts") or []]
+    thoughts = "\n".join(str(p["text"]) for p in parts if p.get("thought") and p.get("text"))
+    usage = mapping(loaded.get("usageMetadata"))
+    thinking = count(usage, "thoughtsTokenCount")
+    return Response(
+        text="".join(str(p.get("text") or "") for p in parts if not p.get("thought")),
+        reasoning=thoughts or None,
+        stop="filter" if blocked else _stop(str(first.get("finishReason"))),
+        tokens_in=count(usage, "promptTokenCount"),
+        tokens_out=count(usage, "candidatesTokenCount") + thinking,
+        tokens_reasoning=thinking,
+        tokens_cached=count(usage, "cachedContentTokenCount"),
+        seconds=round(seconds, 4),
+        model_version=named(loaded, "modelVersion"),
+        not_accepted=not_accepted,
+    )
+
+
+def _stop(reason: str) -> Stop:
+    if reason == "MAX_TOKENS":
+        return "length"
+    if reason in FILTERS or reason.startswith("IMAGE_"):
+        return "filter"
+    return "refusal" if reason == "OTHER" else "stop"
+
+
+def build(
+    model: str,
+    *,
+    base_url: str = HOME,
+    key_env: str | None = None,
+    key_file: str | None = None,
+    thinking: int | None = None,
+    connect_timeout: float = 30.0,
+    first_byte_timeout: float = 0.0,
+) -> Google:
+    """Return the Gemini model `model`.
+
+    The key is GEMINI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
+    a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides). Raises UsageError without a key,
+    Fatal without the package.
+    """
+    url = address(base_url, key_env or "GEMINI_API_KEY")
+    key = own_key(url, HOME, "GEMINI_API_KEY", key_env, key_file)
+    try:
+        from google import genai
+    except ImportError:
+        raise Fatal("package 'google-genai' is not installed: pip install google-genai") from None
+    place = Place(url, model, key)
+    http = client(place, connect_timeout, first_byte_timeout)
+    options = genai.types.HttpOptions(
+        base_url=url, httpx_async_client=http, retry_options=genai.types.HttpRetryOptions(attempts=1)
+    )
+    sdk = genai.Client(api_key=key or "none", vertexai=False, http_options=options)
+    return Google(sdk, http, place, thinking)

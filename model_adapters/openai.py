@@ -1,0 +1,248 @@
+"""OpenAI's models through its SDK: Chat Completions, or the Responses API with `api=responses`.
+
+What the chosen API has no parameter for, and what a model refuses (reasoning models fix the temperature), is left out and recorded
+with each answer as not accepted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from harness.errors import AdapterError, Fatal, RateLimited, Rejected, Transient, UsageError
+from harness.types import Image, Message, Request, Response, Stop
+from model_adapters._http import (
+    LeftOut,
+    Place,
+    address,
+    chat_content,
+    chat_response,
+    client,
+    count,
+    data_url,
+    endpoint,
+    filtered,
+    letters,
+    mapping,
+    named,
+    no_logprobs,
+    own_key,
+    parsed,
+    refused,
+    translated,
+)
+
+HOME = "https://api.openai.com/v1"
+APIS = ("chat", "responses")
+CHAT = {name: name for name in ("temperature", "top_p", "seed", "stop")}
+RESPONSES = {name: name for name in ("temperature", "top_p")}
+
+
+class OpenAI:
+    """One model of OpenAI, or of a server that its SDK is pointed at."""
+
+    metered = True
+
+    def __init__(self, sdk: Any, place: Place, api: str, effort: str | None) -> None:
+        self.name = f"openai/{place.model}"
+        self.identity: Mapping[str, str] = {
+            "provider": "openai",
+            "model": place.model,
+            "endpoint": endpoint(place.url),
+            "api": api,
+            **({"reasoning_effort": effort} if effort else {}),
+        }
+        self._sdk, self._place, self._api, self._effort = sdk, place, api, effort
+        self._tokens_field = "max_completion_tokens" if api == "chat" else "max_output_tokens"
+        self._left_out = (
+            LeftOut(CHAT, ("top_k", "repetition_penalty"))
+            if api == "chat"
+            else LeftOut(RESPONSES, ("top_k", "repetition_penalty", "seed", "stop"))
+        )
+
+    async def generate(self, request: Request) -> Response:
+        """Return the answer; raise one of the adapter errors."""
+        if request.options:
+            return await self._score(request)
+        while True:
+            body = self._chat_body(request) if self._api == "chat" else self._responses_body(request)
+            self._left_out.strip(body)
+            started = time.perf_counter()
+            try:
+                loaded = await self._send(body)
+            except AdapterError:
+                raise
+            except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours
+                answer = refused(error)
+                if answer is not None and self._leave_out(answer.status, answer.text, body):
+                    continue
+                if answer is not None and filtered(answer.status, answer.text):
+                    return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
+                raise translated(error, self._place) from None
+            seconds = time.perf_counter() - started
+            not_accepted = self._not_accepted(request)
+            if self._api == "chat":
+                return chat_response(loaded, seconds, not_accepted)
+            return _response(loaded, seconds, not_accepted)
+
+    async def _send(self, body: Mapping[str, Any]) -> Any:
+        call = self._sdk.chat.completions if self._api == "chat" else self._sdk.responses
+        reply = await call.with_raw_response.create(**body)
+        return parsed(reply.http_response.content)
+
+    def _not_accepted(self, request: Request) -> tuple[str, ...]:
+        s = request.sampling
+        unasked = {name for name, asked in (("seed", s.seed is not None), ("stop", s.stop)) if not asked}
+        return tuple(name for name in self._left_out.fields if name not in unasked)
+
+    def _leave_out(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
+        if status == 400 and self._tokens_field == "max_completion_tokens" and self._tokens_field in text:
+            self._tokens_field = "max_tokens"  # an older server behind the SDK
+            return True
+        return self._left_out.learn(status, text, body)
+
+    def _chat_body(self, request: Request) -> dict[str, Any]:
+        s = request.sampling
+        body: dict[str, Any] = {
+            "model": self._place.model,
+            "messages": [{"role": m.role, "content": chat_content(m)} for m in request.messages],
+            "temperature": s.temperature,
+            "top_p": s.top_p,
+            self._tokens_field: s.max_tokens,
+        }
+        if s.seed is not None:
+            body["seed"] = s.seed
+        if s.stop:
+            body["stop"] = list(s.stop)
+        if self._effort:
+            body["reasoning_effort"] = self._effort
+        return body
+
+    def _responses_body(self, request: Request) -> dict[str, Any]:
+        s = request.sampling
+        body: dict[str, Any] = {
+            "model": self._place.model,
+            "input": [{"role": m.role, "content": _parts(m)} for m in request.messages],
+            "temperature": s.temperature,
+            "top_p": s.top_p,
+            "max_output_tokens": s.max_tokens,
+            "store": False,
+        }
+        if self._effort:
+            body["reasoning"] = {"effort": self._effort, "summary": "auto"}
+        return body
+
+    async def _score(self, request: Request) -> Response:
+        """Return the log-probability of each option's letter as the first token."""
+        if self._api != "chat" or any(len(option) != 1 for option in request.options):
+            raise no_logprobs(self._place)
+        body = {
+            **self._chat_body(Request(request.messages)),
+            self._tokens_field: 1,
+            "temperature": 0,
+            "logprobs": True,
+            "top_logprobs": 20,
+        }
+        started = time.perf_counter()
+        try:
+            loaded = await self._send(body)
+        except AdapterError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            answer = refused(error)
+            if answer is not None and answer.status in (400, 422) and "logprob" in answer.text:
+                raise no_logprobs(self._place) from None
+            raise translated(error, self._place) from None
+        scores = letters(loaded, request.options)
+        if scores is None:
+            raise no_logprobs(self._place)
+        seconds = round(time.perf_counter() - started, 4)
+        return Response("", seconds=seconds, model_version=named(loaded, "model"), logprobs=scores)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._sdk.close()
+
+
+def _parts(message: Message) -> str | list[dict[str, Any]]:
+    if isinstance(message.content, str):
+        return message.content
+    text = "output_text" if message.role == "assistant" else "input_text"
+    return [
+        {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
+        if isinstance(part, Image)
+        else {"type": text, "text": part}
+        for part in message.content
+    ]
+
+
+def _response(loaded: Any, seconds: float, not_accepted: tuple[str, ...]) -> Response:
+    """Return what an answer of the Responses API says."""
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("output"), list):
+        raise Transient(f"the server's answer has no output: {str(loaded)[:200]}")
+    if loaded.get("status") == "failed":
+        raise _failed(mapping(loaded.get("error")))
+    texts, thoughts, refusals = [], [], []
+    for item in loaded["output"]:
+        for part in [*(item.get("content") or []), *(item.get("summary") or [])]:
+            if part.get("type") == "refusal":
+                refusals.append(str(part.get("refusal") or ""))
+            elif part.get("type") == "output_text":
+                texts.append(str(part.get("text") or ""))
+            elif item.get("type") == "reasoning":
+                thoughts.append(str(part.get("text") or ""))
+    stop: Stop = "refusal" if refusals else "stop"
+    if loaded.get("status") == "incomplete":
+        stop = "filter" if mapping(loaded.get("incomplete_details")).get("reason") == "content_filter" else "length"
+    usage = mapping(loaded.get("usage"))
+    return Response(
+        text="".join(texts) or "".join(refusals),
+        reasoning="\n".join(thoughts) or None,
+        stop=stop,
+        tokens_in=count(usage, "input_tokens"),
+        tokens_out=count(usage, "output_tokens"),
+        tokens_reasoning=count(mapping(usage.get("output_tokens_details")), "reasoning_tokens"),
+        tokens_cached=count(mapping(usage.get("input_tokens_details")), "cached_tokens"),
+        seconds=round(seconds, 4),
+        model_version=named(loaded, "model"),
+        not_accepted=not_accepted,
+    )
+
+
+def _failed(error: Mapping[str, Any]) -> AdapterError:
+    code, said = str(error.get("code")), f"{error.get('code')}: {error.get('message')}"
+    if code == "rate_limit_exceeded":
+        return RateLimited(said)
+    return Transient(said) if code in ("server_error", "None") else Rejected(said)
+
+
+def build(
+    model: str,
+    *,
+    base_url: str = HOME,
+    key_env: str | None = None,
+    key_file: str | None = None,
+    api: str = "chat",
+    reasoning_effort: str | None = None,
+    connect_timeout: float = 30.0,
+    first_byte_timeout: float = 0.0,
+) -> OpenAI:
+    """Return the OpenAI model `model`.
+
+    The key is OPENAI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
+    a key that was named so. `api` is chat or responses; `reasoning_effort` is sent when given. Time-outs are seconds, 0 for none.
+    Raises UsageError without a key or for a wrong setting, Fatal without the package.
+    """
+    if api not in APIS:
+        raise UsageError(f"openai/{model}: api={api} is none of {', '.join(APIS)}")
+    url = address(base_url, key_env or "OPENAI_API_KEY")
+    key = own_key(url, HOME, "OPENAI_API_KEY", key_env, key_file)
+    try:
+        import openai
+    except ImportError:
+        raise Fatal("package 'openai' is not installed: pip install openai") from None
+    place = Place(url, model, key)
+    http = client(place, connect_timeout, first_byte_timeout)
+    sdk = openai.AsyncOpenAI(api_key=key or "none", base_url=url, max_retries=0, timeout=None, http_client=http)
+    return OpenAI(sdk, place, api, reasoning_effort)
