@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.extract.sections import sections
-from harness.knowledge.lexicon import segment, terms
+from harness.knowledge.lexicon import segment
 from harness.knowledge.names import JOINED, herb, herb_forms, known, normal, plain
 from harness.registry import Answer, extractor
 from harness.types import Sample
@@ -211,8 +211,7 @@ def _known_name(name: str) -> bool:
 def _like_a_name(form: str) -> bool:
     if not _HERB_WORD.match(form) or _NO_HERB.search(form):
         return False
-    term = terms().get(form)
-    return term is None or term.kind == "herb"
+    return all(span.term.kind == "herb" for span in segment(form))
 
 
 def _dosed(item: Item, found: re.Match[str], shared: int = 1) -> Item:

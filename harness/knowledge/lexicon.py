@@ -46,7 +46,7 @@ _PAIRED_PULSES = "浮沉迟数虚实滑涩弦紧细洪弱濡缓微"
 _PULSE = re.compile(r"(?:脉象?|脉来|脉)?([\u3400-\u9fff]{1,4}?)脉?\Z")
 _ORDINARY = (
     "患者 主要 疾病 诊断 治疗 方法 不同 原因 将军 国老 大力 相思 千年 地精 作用 功能 表现 部位 老人 小儿 妇女 食物 药物 "
-    "大人 生活 饮食 症状 天气 大气 体内 腹部 黄色 白色 红色 青色 黑色 复发 体质 滋润 结石 正常 中国  白糖 玉米 鸡蛋 牛奶 太阳"
+    "初起 鲜红 产后 量少 色淡 大人 生活 饮食 症状 天气 大气 体内 腹部 黄色 白色 红色 青色 黑色 复发 体质 滋润 结石 正常 中国  白糖 玉米 鸡蛋 牛奶 太阳"
 )
 _NOT_TERMS = frozenset(_ORDINARY.split())
 
@@ -160,7 +160,7 @@ def _sources() -> Iterator[tuple[str, Term]]:
         yield form, Term(syndrome.name, "syndrome")
         yield from ((bare, Term(syndrome.name, "syndrome")) for bare in _bare_pattern(form))
     words = {form for form, _ in (*_words(), *_pulses())}
-    yield from ((form, term) for form, term in _pieces() if not _made_of(form, words))
+    yield from _beside_words(_pieces(), words)
     for fact in files.facts():
         kind = _kind_of_fact(fact.kind, fact.discipline)
         if len(fact.term) > 1 and not _made_of(fact.term, words):
@@ -175,9 +175,9 @@ def _words() -> Iterator[tuple[str, Term]]:
 
 
 def _bare_pattern(form: str) -> Iterable[str]:
-    """Yield the pattern's name without 证 where three characters or more remain (脾气虚证 -> 脾气虚)."""
+    """Yield the pattern's name without 证 where two characters or more remain (脾气虚证 -> 脾气虚)."""
     bare = form.removesuffix("证")
-    if bare != form and len(bare) > 2:
+    if bare != form and len(bare) > 1:
         yield bare
 
 
@@ -246,6 +246,23 @@ def _pieces() -> Iterator[tuple[str, Term]]:
     for herb in files.herbs():
         yield from _each(herb.actions, "principle")
         yield from _each(herb.indications, "symptom")
+
+
+def _beside_words(pieces: Iterable[tuple[str, Term]], words: Container[str]) -> Iterator[tuple[str, Term]]:
+    """Yield the pieces that do not begin or end with a word: 腰痛如刺 says 腰痛, and the word is found without it.
+
+    Of a principle the rest is a term too: 通淋排石 is 通淋 and 排石.
+    """
+    for form, term in pieces:
+        size = len(form)
+        head = next((n for n in range(size, 1, -1) if form[:n] in words), 0)
+        tail = next((n for n in range(size, 1, -1) if form[-n:] in words), 0)
+        if not head and not tail:
+            yield form, term
+        elif term.kind == "principle" and max(head, tail) < size:
+            rest = form[head:] if head >= tail else form[:-tail]
+            if len(rest) > 1:
+                yield rest, Term(rest, "principle")
 
 
 def _made_of(form: str, words: Container[str]) -> bool:

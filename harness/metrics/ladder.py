@@ -26,9 +26,9 @@ Item = tuple[str, bool]
 """A term's name, and whether the text denies it."""
 
 _FAR = re.compile(
-    r"(?:未曾|未见|未有|未出现|没有|没|否认|并无|无|排除)(?:明显|显著|任何|特殊|出现|发现|伴有?|兼有?|见|有)*"
+    r"(?:未曾|未见|未有|未出现|未诉|未述|未及|未触及|未闻及|没有|没|否认|并无|无|排除)(?:明显|显著|任何|特殊|出现|发现|伴有?|兼有?|见|有)*"
 )
-_NEAR = re.compile(r"(?:不属于?|不是|不伴有?|不兼有?|不见|不|未|并非|非)(?:明显|显著)?")
+_NEAR = re.compile(r"(?:不可|不宜|不含|不能|不属于?|不是|不伴有?|不兼有?|不见|不|未|并非|非)(?:明显|显著)?")
 _AND = re.compile(r"[、/和与及或兼]|以及|或者|并且")
 _DENIAL = "无不未"
 
@@ -88,7 +88,7 @@ def _term_score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> lis
 
 
 def _term_signature(options: Options) -> str:
-    return f"terms:longest-match|{lexicon_of(options).signature}|denials:apart@1|set-f1|refs:best"
+    return f"terms:longest-match|{lexicon_of(options).signature}|denials:apart@2|set-f1|refs:best"
 
 
 add_metric(Metric("term_score", 1, TEXTS, _term_score, _term_signature))
