@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     _add_gate(commands)
     _add_baseline(commands)
+    _add_train(commands)
     _add_tasks(commands)
     _add_data(commands)
     _add_models(commands)
@@ -71,7 +73,9 @@ def _asking(run: argparse.ArgumentParser) -> Any:
     who.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server, with /v1")
     who.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
     who.add_argument("--model-arg", action="append", default=[], metavar="KEY=VALUE", help="a setting of the provider")
-    who.add_argument("--name", help="name shown in tables")
+    who.add_argument(
+        "--name", action="append", default=[], help="name shown in tables; the n-th goes to the n-th --model"
+    )
     what = run.add_argument_group("questions")
     what.add_argument("--limit", type=_positive, metavar="N", help="at most N questions a task, drawn by --seed")
     what.add_argument("--split", default="test", help="split to ask (default: test)")
@@ -197,6 +201,29 @@ def _add_baseline(commands: Any) -> None:
     show.set_defaults(call=_baseline_show)
 
 
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="make a checkpoint by a recipe, with SFT and GRPO",
+        description="Train by a recipe. Afterwards --model hf/FOLDER, or the recipe's alias, is the new checkpoint.",
+        epilog="example:\n  tcm-eval train ladder-base-paper-lora --set grpo.batch=6",
+    )
+    train.add_argument("recipe", help="name of a recipe, or a YAML file of your own")
+    train.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder of this training run (default: in the data folder)"
+    )
+    train.add_argument(
+        "--resume", action="store_true", help="go on from the last whole checkpoint of the output folder"
+    )
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as grpo.learning_rate=1e-6"
+    )
+    train.add_argument("--task-path", action="append", default=[], type=Path, metavar="PATH")
+    train.add_argument("--data-path", type=Path, metavar="DIR")
+    train.add_argument("--data-root", type=Path, metavar="DIR")
+    train.set_defaults(call=_train)
+
+
 def _add_tasks(commands: Any) -> None:
     tasks = commands.add_parser("tasks", help="list, show or check tasks").add_subparsers(
         dest="what", required=True, metavar="WHAT"
@@ -275,8 +302,8 @@ def _run(args: argparse.Namespace) -> int:
     from harness.pipeline import Silent, run
 
     finished: list[Done] = []
-    for model in args.model:
-        finished += run(_spec(args, model), Silent() if args.quiet else Console())
+    for model, name in zip_longest(args.model, args.name[: len(args.model)]):
+        finished += run(_spec(args, model, name), Silent() if args.quiet else Console())
     if not args.quiet:
         _print_finished(finished, args.output)
     if args.json:
@@ -285,7 +312,7 @@ def _run(args: argparse.Namespace) -> int:
     return DONE if all(done.complete for done in finished) else INCOMPLETE
 
 
-def _spec(args: argparse.Namespace, model: str) -> RunSpec:
+def _spec(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
     from harness.engine import Limits
     from harness.errors import UsageError
     from harness.pipeline import RunSpec
@@ -304,7 +331,7 @@ def _spec(args: argparse.Namespace, model: str) -> RunSpec:
         model=model,
         tasks=tuple(name.strip() for name in args.tasks.split(",") if name.strip()),
         settings=settings,
-        name=args.name,
+        name=name,
         selection=Selection(args.split, args.limit, args.repeats, args.rotate_options, args.seed),
         style=Style(args.language, args.system, None, args.shots, args.seed, args.ask),
         sampling={name: value for name in fields if (value := getattr(args, name)) is not None},
@@ -405,7 +432,10 @@ def _asked(args: argparse.Namespace, baseline: Side, spec: GateSpec) -> Path:
     watch = Guarded(
         lambda plan: refuse_early(baseline, spec, {t: i["metrics"] for t, i in plan.manifest["tasks"].items()})
     )
-    return counterpart(baseline, [(done.folder, done.summary) for done in run(_spec(args, args.model), watch)])
+    return counterpart(
+        baseline,
+        [(done.folder, done.summary) for done in run(_spec(args, args.model, next(iter(args.name), None)), watch)],
+    )
 
 
 def _baseline_set(args: argparse.Namespace) -> int:
@@ -490,6 +520,17 @@ def _models_list(_args: argparse.Namespace) -> int:
     from harness.report.listing import models_text
 
     print(models_text())  # noqa: T201 - the command's product
+    return DONE
+
+
+def _train(args: argparse.Namespace) -> int:
+    from importlib import import_module
+
+    trainer = import_module("ladder_trainer")  # by name: the harness does not depend on it
+    places = trainer.Sources(tuple(args.task_path), args.data_root, args.data_path)
+    trainer.run(
+        args.recipe, output=args.output, resume=args.resume, changes=args.set, sources=places, say=trainer.say_line
+    )
     return DONE
 
 

@@ -106,7 +106,7 @@ def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> 
             )
         if not model:
             raise UsageError(f"--model {text}: the part after '/' is empty. Example: server/qwen2.5-7b-instruct")
-        return [Subject(name or text, provider, model, settings)]
+        return [Subject(name or text, provider, model, _reachable(provider, settings))]
     if text not in entries():
         if text in adapter_names():
             raise UsageError(f"--model {text}: add the model's name after '/', for example {text}/NAME")
@@ -116,9 +116,16 @@ def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> 
     return _from_entry(text, entries()[text], settings, name)
 
 
+def _reachable(provider: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings without an address, for providers that need none: --base-url is meant for the other --model."""
+    return {k: v for k, v in settings.items() if provider not in ("echo", "replay") or k not in ("base_url", "key_env")}
+
+
 def _from_entry(alias: str, entry: Entry, settings: Mapping[str, Any], name: str | None) -> list[Subject]:
     if entry.published_only:
         raise UsageError(f"{alias} has no API and no weights: only its published numbers can be shown. {entry.notes}")
+    if entry.ways:
+        settings = _reachable(entry.ways[0].provider, settings)
     if "base_url" in settings:  # the user says where it runs
         way = next((w for w in entry.ways if w.provider == "server"), Way(provider="server", model=alias))
     else:
