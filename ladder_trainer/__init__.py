@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ladder_trainer.train import run
+from ladder_trainer.train import Sources, run, say_line
 
-__all__ = ["run"]
+__all__ = ["Sources", "run", "say_line"]

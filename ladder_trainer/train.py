@@ -26,6 +26,11 @@ Say = Callable[[str], None]
 _log = logging.getLogger("ladder_trainer")
 
 
+def say_line(text: str) -> None:
+    """Print one line at once: what a run says on a terminal."""
+    print(text, flush=True)  # noqa: T201 - the command's product
+
+
 class OutOfMemory(HarnessError):
     """The accelerator's memory was used up while training; the checkpoints so far stay."""
 
@@ -80,7 +85,8 @@ def run(
     from accelerate import PartialState
 
     state = PartialState(cpu=on_cpu(chosen))
-    one = Run(chosen, folder, sources or Sources(), say, resume, main=state.is_main_process)
+    heard = say if state.is_main_process else _log.debug
+    one = Run(chosen, folder, sources or Sources(), heard, resume, main=state.is_main_process)
     with state.main_process_first():
         tokenizer, material = _prepare(one)
         start = prepare_start(chosen, tokenizer, folder / "start")

@@ -1,6 +1,4 @@
-"""What both of TRL's trainers get from us: whole checkpoints, our own figures in the log, samples of completions, an order of
-prompts that a resumed run repeats.
-"""
+"""What TRL's trainers get from us: whole checkpoints, figures in the log, samples, an order that a resumed run repeats."""
 
 from __future__ import annotations
 
@@ -60,7 +58,7 @@ def watched(trainer: type, keep: int) -> Any:
                 rotate(stage, keep, self.state.best_model_checkpoint)
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-            if self.model.training:
+            if self.model.training and "loss" in logs:  # not the summary at the end
                 logs.update(self._figures())
             super().log(logs, start_time)
 
@@ -100,7 +98,7 @@ def watched_grpo(trainer: type, keep: int) -> Any:
             return done
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-            if self.model.training and self._logs["advantages"]:
+            if self.model.training and "loss" in logs:
                 logs["advantage_std"] = _spread(list(self._logs["advantages"]))
                 if self.accelerator.is_main_process:
                     self._keep_samples()
