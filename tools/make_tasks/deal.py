@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tools.make_tasks.draft import LETTERS, Draft, rank
 
@@ -29,30 +29,38 @@ def thin(drafts: Iterable[Draft], seed: int) -> list[Draft]:
     return kept
 
 
+def settle(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dict[str, tuple[str, ...]]:
+    """Return draft key -> distractors, dealt anew without the drafts that could not have good ones, until all can.
+
+    A draft that is left out takes its right answer along: dealing anew keeps the others balanced.
+    """
+    kept, spare = list(drafts), list(spare)
+    while True:
+        found = distractors(kept, spare, seed)
+        if len(found) == len(kept):
+            return found
+        kept = thin([d for d in kept if d.key in found], seed)
+
+
 def distractors(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dict[str, tuple[str, ...]]:
     """Return draft key -> distractors, for the drafts of one pool that can have enough.
 
-    Each string gets a quota of places as a distractor, proportional to how often it is right; the strings furthest behind
-    their quota come first, and near ones before others. `spare` strings help a pool that is too small.
+    Each string gets a quota of places as a distractor, proportional to how often it is right. Among those with quota left,
+    near ones come first, and ones that repeat as much of the question as the right option does. `spare` strings help a pool
+    that is too small.
     """
-    right = Counter(s for d in drafts for s in d.right)
-    wanted = sum(WIDTH - len(d.right) for d in drafts)
-    total = sum(right.values())
-    quota: dict[str, float] = {s: n * wanted / total for s, n in right.items()} if total else {}
+    found = {d.key: d.wrong for d in drafts if d.wrong}
+    open_drafts = [d for d in drafts if not d.wrong]
+    right = Counter(s for d in open_drafts for s in d.right)
+    wanted = sum(WIDTH - len(d.right) for d in open_drafts)
+    quota = {s: n * wanted / right.total() for s, n in right.items()}
     extra = sorted(set(spare) - set(right))
-    found: dict[str, tuple[str, ...]] = {}
-    left = len(drafts)
-    for draft in sorted(drafts, key=lambda d: (len(_valid(d, quota)), rank(seed, d.key))):
+    for draft in sorted(open_drafts, key=lambda d: (len(_valid(d, quota)), rank(seed, d.key))):
         need = WIDTH - len(draft.right)
-        ranked = sorted(
-            _valid(draft, quota),
-            key=lambda s: -(quota[s] / max(1, left) * 4 + (s in draft.near)) + rank(seed, draft.key + s) / 2**66,
-        )
-        chosen = _compatible(ranked, need)
-        if len(chosen) < need:
-            more = sorted(_valid(draft, extra), key=lambda s: (s not in draft.near, rank(seed, draft.key + s)))
-            chosen = _compatible([*chosen, *more], need)
-        left -= 1
+        chosen = _compatible(_ranked(draft, [s for s in quota if quota[s] > 0.5], quota, seed), need)
+        for more in (quota, extra):
+            if len(chosen) < need:
+                chosen = _compatible([*chosen, *_ranked(draft, more, quota, seed)], need)
         if len(chosen) < need or _echo_gives_away(draft, chosen):
             continue
         for s in chosen:
@@ -62,14 +70,26 @@ def distractors(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dic
     return found
 
 
+def _ranked(draft: Draft, strings: Iterable[str], quota: Mapping[str, float], seed: int) -> list[str]:
+    """Return the valid ones of `strings`, best distractors first."""
+    stem = frozenset(draft.question)
+    aim = max(echo(s, stem) for s in draft.right)
+
+    def score(s: str) -> float:
+        heard = min(1.0, echo(s, stem) / aim) if aim else 0.0
+        spent = min(1.0, max(0.0, quota.get(s, 0.0)) / (WIDTH * 2))
+        return (s in draft.near) + 2.0 * heard + 1.5 * spent + rank(seed, draft.key + s) / 2**64
+
+    return sorted(_valid(draft, strings), key=lambda s: -score(s))
+
+
+def echo(option: str, stem: frozenset[str]) -> float:
+    """Return the share of an option's characters that stand in the question too."""
+    return len(set(option) & stem) / len(set(option))
+
+
 def _valid(draft: Draft, strings: Iterable[str]) -> list[str]:
-    return [
-        s
-        for s in strings
-        if s not in draft.excluded
-        and (draft.allowed is None or s in draft.allowed)
-        and not any(s in r or r in s for r in draft.right)
-    ]
+    return [s for s in strings if s not in draft.excluded and not any(s in r or r in s for r in draft.right)]
 
 
 def _compatible(ranked: Sequence[str], need: int) -> list[str]:
@@ -83,9 +103,11 @@ def _compatible(ranked: Sequence[str], need: int) -> list[str]:
 
 
 def _echo_gives_away(draft: Draft, wrong: Sequence[str]) -> bool:
-    """Tell whether only the right options repeat words of the question."""
-    stem = bigrams(draft.question)
-    return any(bigrams(r) & stem for r in draft.right) and not any(bigrams(w) & stem for w in wrong)
+    """Tell whether the right options repeat more of the question than every distractor, by words or by characters."""
+    words, stem = bigrams(draft.question), frozenset(draft.question)
+    if any(bigrams(r) & words for r in draft.right) and not any(bigrams(w) & words for w in wrong):
+        return True
+    return max(echo(r, stem) for r in draft.right) > 0.1 + max(echo(w, stem) for w in wrong)
 
 
 def places(keys: Sequence[str], seed: int) -> dict[str, int]:

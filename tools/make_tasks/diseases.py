@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from harness.knowledge.entries import Disease, DiseasePattern
-from harness.knowledge.files import diseases, syndromes
+from harness.knowledge.files import diseases, formulas, syndromes
 from tools.make_tasks.draft import Draft, cite
 
 BOOKS = {"Internal Medicine": "中医内科学", "Surgery": "中医外科学", "Pediatrics": "中医儿科学"}
@@ -58,6 +58,37 @@ def parts(formula: str) -> tuple[str, ...]:
     return tuple(re.sub(r"<(\d)>", lambda m: _NAMES_WITH_A_JOINT[int(m[1])], p) for p in found)
 
 
+_AKIN = (
+    ("肾气丸", "金匮肾气丸", "附桂八味丸", "济生肾气丸", "河车八味丸"),
+    ("理中丸", "附子理中丸", "附子理苓汤", "茵陈理中汤", "连理汤"),
+    ("二妙散", "加味二妙散", "三妙丸", "四妙丸"),
+    ("六味地黄丸", "加味六味地黄丸", "六味地黄丸加肉桂", "六味地黄丸加黄芪", "麦味地黄丸", "杞菊地黄丸", "知柏地黄丸"),
+    ("四君子汤", "异功散", "六君子汤", "香砂六君子汤", "加味四君子汤"),
+    ("清暑益气汤", "王氏清暑益气汤"),
+    ("二陈平胃散", "二陈平胃汤", "平胃散", "香砂平胃散"),
+    ("麻杏石甘汤", "麻黄杏仁甘草石膏汤", "五虎汤"),
+    ("大柴胡汤", "复方大柴胡汤"),
+    ("逍遥散", "丹栀逍遥散", "加味逍遥散", "逍遥蒌贝散"),
+)
+"""Formulas that are forms of one another: not distractors for one another."""
+
+
+@cache
+def _kin() -> dict[str, str]:
+    """Return formula name -> one name for all its forms and aliases."""
+    known = {alias: f.name for f in formulas() for alias in f.aliases}
+    known.update({f.name: f.name for f in formulas()})
+    for names in _AKIN:
+        known.update({alias: names[0] for alias, name in list(known.items()) if name in names or alias in names})
+        known.update(dict.fromkeys(names, names[0]))
+    return known
+
+
+def kinds(formula: str) -> frozenset[str]:
+    """Return what an entry's formulas are, whatever form or alias it names: 理中汤 and 理中丸 are one."""
+    return frozenset(_kin().get(p, p)[:-1] if len(p) > 2 else p for p in parts(formula))
+
+
 @cache
 def cases(field: str) -> tuple[Case, ...]:
     """Return all patterns of a discipline's diseases."""
@@ -71,16 +102,16 @@ def _all_cases() -> tuple[Case, ...]:
 
 @cache
 def formulas_for(bare: str, principle: str) -> frozenset[str]:
-    """Return every formula that the knowledge base names for a pattern of this name or with this principle."""
+    """Return every kind of formula that the knowledge base names for a pattern of this name or with this principle."""
     found = {
-        part
+        kind
         for case in _all_cases()
         if (case.bare == bare or case.pattern.principle == principle) and case.pattern.formula
-        for part in parts(case.pattern.formula)
+        for kind in kinds(case.pattern.formula)
     }
     for s in syndromes():
         if bare == s.name or bare in s.aliases or s.principle == principle:
-            found.update(s.formulas)
+            found.update(kind for name in s.formulas for kind in kinds(name))
     return frozenset(found)
 
 
@@ -125,17 +156,30 @@ def _formula(field: str, case: Case) -> Iterator[Draft]:
     own = case.pattern.formula
     if not own:
         return
-    fitting = formulas_for(case.bare, case.pattern.principle) | set(parts(own))
-    others = {c.pattern.formula: set(parts(c.pattern.formula)) for c in cases(field) if c.pattern.formula}
-    excluded = frozenset(text for text, names in others.items() if names & fitting)
+    unfit = set(unfit_formulas(case, cases(field)))
+    excluded = frozenset(c.pattern.formula for c in cases(field) if c.pattern.formula) - unfit
     near = frozenset(p.formula for p in case.disease.patterns if p.formula)
     question = f"据《{BOOKS[field]}》，{case.name}的代表方是"
     yield draft_of(field, case, "formula", question, own, excluded=excluded, near=near)
 
 
-def clauses(principle: str) -> frozenset[str]:
-    """Return the clauses of a principle of treatment."""
-    return frozenset(re.split(r"[，、；]|佐以|兼", principle)) - {""}
+def unfit_formulas(case: Case, among: Sequence[Case]) -> list[str]:
+    """Return the formulas of other patterns that the knowledge base nowhere gives for a pattern like this one."""
+    fitting = formulas_for(case.bare, case.pattern.principle) | kinds(case.pattern.formula or "")
+    texts = {c.pattern.formula for c in among if c.pattern.formula and not kinds(c.pattern.formula) & fitting}
+    return sorted(texts)
+
+
+def unfit_principles(case: Case, among: Sequence[Case]) -> list[str]:
+    """Return the principles of other patterns that share too few characters with this one's to be arguable."""
+    own = case.pattern.principle
+    return sorted(
+        {
+            c.pattern.principle
+            for c in among
+            if c.bare != case.bare and _characters_shared(own, c.pattern.principle) <= 0.5
+        }
+    )
 
 
 def _characters_shared(a: str, b: str) -> float:
@@ -144,15 +188,11 @@ def _characters_shared(a: str, b: str) -> float:
 
 
 def _principle(field: str, case: Case) -> Iterator[Draft]:
-    own = case.pattern.principle
-    excluded = frozenset(
-        c.pattern.principle
-        for c in cases(field)
-        if c.bare == case.bare or _characters_shared(own, c.pattern.principle) > 0.5
-    )
+    unfit = set(unfit_principles(case, cases(field)))
+    excluded = frozenset(c.pattern.principle for c in cases(field)) - unfit
     near = frozenset(p.principle for p in case.disease.patterns)
     question = f"据《{BOOKS[field]}》，{case.name}的治法是"
-    yield draft_of(field, case, "principle", question, own, excluded=excluded, near=near)
+    yield draft_of(field, case, "principle", question, case.pattern.principle, excluded=excluded, near=near)
 
 
 def _pattern(field: str, case: Case) -> Iterator[Draft]:
@@ -160,11 +200,11 @@ def _pattern(field: str, case: Case) -> Iterator[Draft]:
     own = case.pattern
     if not own.formula or case.bare != own.name.split("-")[-1]:
         return
-    fitting = set(parts(own.formula))
+    fitting = kinds(own.formula)
     excluded = frozenset(
         c.bare
         for c in _all_cases()
-        if (c.pattern.formula and set(parts(c.pattern.formula)) & fitting)
+        if (c.pattern.formula and kinds(c.pattern.formula) & fitting)
         or _characters_shared(c.pattern.principle, own.principle) > 0.5
     )
     near = frozenset(c.bare for c in cases(field) if c.disease == case.disease)

@@ -26,7 +26,8 @@ class Draft:
 
     `pool`: drafts of one pool share their options: every distractor of one is a right answer of another, so that no option
     is right more often than another. `excluded`: strings that must not be distractors (they would be right, or arguable).
-    `near`: strings that make better distractors than others. `entity`: what must not be split between train and test.
+    `near`: strings that make better distractors than others. `wrong`: the distractors where the template knows them itself.
+    `entity`: what must not be split between train and test.
     """
 
     template: str
@@ -42,8 +43,7 @@ class Draft:
     group: str
     excluded: frozenset[str] = frozenset()
     near: frozenset[str] = frozenset()
-    allowed: frozenset[str] | None = None
-    english: str | None = None
+    wrong: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -41,7 +41,7 @@ def cloze(fact: Fact, part: str) -> str | None:
 
 
 @cache
-def _same_subject(field: str) -> dict[tuple[str, str], frozenset[str]]:
+def same_subject(field: str) -> dict[tuple[str, str], frozenset[str]]:
     """Return (term, relation) -> all objects, of open facts too."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for fact in facts():
@@ -51,7 +51,7 @@ def _same_subject(field: str) -> dict[tuple[str, str], frozenset[str]]:
 
 
 @cache
-def _same_object(field: str) -> dict[tuple[str, str], frozenset[str]]:
+def same_object(field: str) -> dict[tuple[str, str], frozenset[str]]:
     """Return (relation, object) -> all terms."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for fact in facts():
@@ -59,6 +59,19 @@ def _same_object(field: str) -> dict[tuple[str, str], frozenset[str]]:
             for one in fact.object:
                 found[fact.relation, one].add(fact.term)
     return {key: frozenset(terms) for key, terms in found.items()}
+
+
+@cache
+def same_gap(field: str) -> dict[str, frozenset[str]]:
+    """Return statement with a part left out -> all parts that fill it truly."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for fact in facts():
+        if fact.discipline == field:
+            for part in (fact.term, *fact.object):
+                gap = cloze(fact, part)
+                if gap:
+                    found[gap].add(part)
+    return {gap: frozenset(parts) for gap, parts in found.items()}
 
 
 def single(field: str) -> Iterator[Draft]:
@@ -69,10 +82,10 @@ def single(field: str) -> Iterator[Draft]:
         one = fact.object[0]
         question = cloze(fact, one)
         if question:
-            excluded = _same_subject(field)[fact.term, fact.relation]
+            excluded = same_subject(field)[fact.term, fact.relation] | same_gap(field)[question]
             yield _draft(fact, "object", question, one, excluded)
         question = cloze(fact, fact.term)
-        terms = _same_object(field)[fact.relation, one]
+        terms = same_object(field)[fact.relation, one] | same_gap(field).get(question or "", frozenset())
         if question and fact.relation != "出自":
             yield _draft(fact, "term", question, fact.term, terms)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from tools.make_tasks.deal import by_pool, distractors, places, thin
-from tools.make_tasks.draft import LETTERS, Draft, item_id, rank
+from tools.make_tasks.deal import by_pool, places, settle, thin
+from tools.make_tasks.draft import LETTERS, BlankDraft, Draft, item_id, rank
 
 CANARY = "tcm-eval tcm_core canary 6f0c2b7e-5d1a-4c37-9e84-b1d3a7f20c95: benchmark data, not for training"
 Item = dict[str, Any]
+_Any = TypeVar("_Any", Draft, BlankDraft)
 
 
 def choice_items(
@@ -28,19 +29,19 @@ def choice_items(
         spare = by_pool(drafts)
         for pool, together in sorted(by_pool(chosen).items()):
             members = thin(together, seed)
-            found = distractors(members, [s for d in spare[pool] for s in d.right], seed)
+            found = settle(members, [s for d in spare[pool] for s in d.right], seed)
             wrong |= found
             kept += [d for d in members if d.key in found]
         items += _placed(kept, wrong, split, prefix, seed)
     return items
 
 
-def _share_out(drafts: Sequence[Draft], most: int, seed: int) -> list[Draft]:
+def _share_out(drafts: Sequence[_Any], most: int, seed: int) -> list[_Any]:
     """Return at most `most` drafts, taken in turns from each template, and from each pool of a template."""
-    queues: dict[str, list[Draft]] = defaultdict(list)
+    queues: dict[str, list[_Any]] = defaultdict(list)
     for draft in sorted(drafts, key=lambda d: rank(seed, f"share{d.key}")):
         queues[draft.template].append(draft)
-    chosen: list[Draft] = []
+    chosen: list[_Any] = []
     while len(chosen) < most and any(queues.values()):
         for name in sorted(queues):
             if queues[name] and len(chosen) < most:
@@ -83,3 +84,32 @@ def _item(draft: Draft, options: Mapping[str, str], answer: str, split: str, pre
         "template": draft.template,
         "canary": CANARY,
     }
+
+
+def blank_items(
+    drafts: Iterable[BlankDraft], splits: Mapping[str, str], most: Mapping[str, int], *, seed: int
+) -> list[Item]:
+    """Return fill-in items of one discipline: at most `most[split]` of each split, spread over the templates."""
+    by_split: dict[str, list[BlankDraft]] = defaultdict(list)
+    for draft in drafts:
+        by_split[splits[draft.entity]].append(draft)
+    return [
+        {
+            "id": item_id("fb", draft.discipline, draft.key),
+            "discipline": draft.discipline,
+            "type": "fill_blank",
+            "lang": "zh",
+            "split": split,
+            "group": draft.group,
+            "question": draft.question,
+            "answer": [list(one) for one in draft.answer],
+            "explanation": draft.explanation,
+            "facts": list(draft.facts),
+            "source": {"work": draft.source.work, "edition": draft.source.edition, "entry": draft.source.entry},
+            "difficulty": draft.difficulty,
+            "template": draft.template,
+            "canary": CANARY,
+        }
+        for split, inside in sorted(by_split.items())
+        for draft in _share_out(inside, most[split], seed)
+    ]
