@@ -176,8 +176,7 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
         asked = model
     records = plan.folder / "records.jsonl"
     parts = {part.task.id: part for part in plan.parts}
-    with Writer(records) as writer:
-        index = Index(records)
+    with Writer(records) as writer, Index(records) as index:
         earlier = Earlier(plan.folder.parent, plan) if not spec.fresh else Earlier(plan.folder / "none", plan)
         watch.start(plan, _answered(plan, index), list(plan.manifest["absent"]))
 
@@ -194,7 +193,6 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
             count = asyncio.run(engine.run(asked, todo, limits, put, plan.identity_key))
         finally:
             watch.stop()
-            index.close()
     if count:
         _note_time(plan.folder, time.monotonic() - started, count)
     return count
@@ -246,6 +244,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     write_lines(path, map(encode_score, scores))
     floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
     index.close()
+    del index  # its 25 bytes a record are not needed while the estimates are made
     sessions = folder / "sessions.json"
     spent = sum(s["seconds"] for s in read_json(sessions)["sessions"]) if sessions.exists() else 0.0
     extra = {

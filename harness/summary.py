@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -80,7 +79,11 @@ def of(manifest: Mapping[str, Any], scores: Iterable[Score], extra: Mapping[str,
         tasks.setdefault(task, {})[metric] = _row(column, ids[task, metric])
     disciplines, overall = _pooled(found, ids)
     suites = {}
-    for suite in dict.fromkeys(task.partition("/")[0] for task, _ in found):
+    names = list(dict.fromkeys(task.partition("/")[0] for task, _ in found))
+    for suite in names:
+        if len(names) == 1:
+            suites[suite] = {"disciplines": disciplines, "overall": overall}
+            break
         mine = {key: column for key, column in found.items() if key[0].partition("/")[0] == suite}
         own_disciplines, own_overall = _pooled(mine, ids)
         suites[suite] = {"disciplines": own_disciplines, "overall": own_overall}
@@ -122,8 +125,8 @@ def estimate(column: Column, comparison_id: str, keep: Any = None) -> Estimate:
     status = np.frombuffer(column.status, dtype=np.uint8)
     groups = np.frombuffer(column.groups, dtype=np.uint64)
     chosen = np.ones(len(values), dtype=bool) if keep is None else keep
-    tally = Counter(status[chosen].tolist())
-    counts: dict[str, int] = {name: int(tally.get(code, 0)) for name, code in _CODES.items()}
+    tally = np.bincount(status[chosen], minlength=len(_CODES))
+    counts: dict[str, int] = {name: int(tally[code]) for name, code in _CODES.items()}
     there = chosen & ~np.isnan(values)
     if not there.any():
         return Estimate(None, None, None, None, 0.95, 0, 0, counts, None, comparison_id)
@@ -184,7 +187,9 @@ def _pooled(
 
 
 def merged(parts: Sequence[Column]) -> Column:
-    """Return the scores of several columns of one metric as one column."""
+    """Return the scores of several columns of one metric as one column; a single one is given back as it is."""
+    if len(parts) == 1:
+        return parts[0]
     pool = Column(parts[0].metric, names=parts[0].names)
     for part in parts:
         pool.values.extend(part.values)

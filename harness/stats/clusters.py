@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,8 @@ class ClusteredMean:
 
 def exact_sum(values: Floats) -> float:
     """The sum of a row of numbers, rounded once: their order cannot change it."""
-    return math.fsum(values.tolist())
+    pieces = (values[start : start + 65536].tolist() for start in range(0, len(values), 65536))
+    return math.fsum(chain.from_iterable(pieces))
 
 
 def encode(labels: Labels | None, n: int) -> Ints:
@@ -54,6 +56,11 @@ def encode(labels: Labels | None, n: int) -> Ints:
         return np.arange(n, dtype=np.int64)
     if len(labels) != n:
         raise ValueError(f"{len(labels)} labels for {n} values; there must be one for each")
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":  # numbers: no object per label
+        _, first, codes_by_size = np.unique(labels, return_index=True, return_inverse=True)
+        appearance = np.empty(len(first), dtype=np.int64)
+        appearance[np.argsort(first)] = np.arange(len(first))
+        return np.asarray(appearance[codes_by_size], dtype=np.int64)
     listed = labels.tolist() if isinstance(labels, np.ndarray) else labels
     seen: dict[Hashable, int] = {}
     codes = np.empty(n, dtype=np.int64)

@@ -175,3 +175,10 @@ def test_the_interval_holds_the_mean_and_stays_within_the_bounds(rows: list[tupl
     assert found.low is not None and found.high is not None and found.mean is not None
     assert 0 <= found.low <= found.mean <= found.high <= 1
     assert found.high - found.low > 0
+
+
+def test_groups_as_numbers_and_as_names_are_the_same_groups() -> None:
+    from harness.stats.clusters import encode
+
+    numbers = np.array([2**63 + 5, 7, 2**63 + 5, 0, 7], dtype=np.uint64)
+    assert encode(numbers, 5).tolist() == encode([str(n) for n in numbers], 5).tolist() == [0, 1, 0, 2, 1]
