@@ -42,6 +42,12 @@ def _one(done: Finished) -> str:
     columns = ["mean", "95% interval", "by chance", "n", "answers"]
     floors = summary.get("floors")
     said = ["by chance: guessing; for texts, the answers scored against shuffled references"] if floors else []
+    if any(
+        name.startswith(("herb_", "slot_", "safety_", "dose_"))
+        for metrics in summary["tasks"].values()
+        for name in metrics
+    ):
+        said.append("clinical metrics: for research, not medical advice; safety_… are rates of answers with a fault")
     notes = [*said, *_trouble(summary), f"run folder: {done.folder}"]
     return render([Table(str(summary["subject"]["name"]), columns, rows, notes)], "table", width=120)
 
