@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _add_tasks(commands)
     _add_data(commands)
     _add_models(commands)
+    _add_knowledge(commands)
     doctor = commands.add_parser("doctor", help="say what is installed, what is present and what is missing")
     doctor.add_argument("--data-root", type=Path)
     doctor.set_defaults(call=_doctor)
@@ -256,6 +257,15 @@ def _add_data(commands: Any) -> None:
     for one, call in ((status, _data_status), (pull, _data_pull), (bring, _data_import)):
         one.add_argument("--data-root", type=Path, metavar="DIR")
         one.set_defaults(call=call)
+
+
+def _add_knowledge(commands: Any) -> None:
+    what = commands.add_parser("knowledge", help="look into the knowledge base of herbs, formulas and patterns")
+    verbs = what.add_subparsers(dest="what", required=True, metavar="WHAT")
+    show = verbs.add_parser("show", help="print an entry by any of its names")
+    show.add_argument("name")
+    show.set_defaults(call=_knowledge_show)
+    verbs.add_parser("check", help="look for faults in the knowledge base").set_defaults(call=_knowledge_check)
 
 
 def _add_models(commands: Any) -> None:
@@ -532,6 +542,21 @@ def _train(args: argparse.Namespace) -> int:
         args.recipe, output=args.output, resume=args.resume, changes=args.set, sources=places, say=trainer.say_line
     )
     return DONE
+
+
+def _knowledge_show(args: argparse.Namespace) -> int:
+    from harness.knowledge.show import text
+
+    print(text(args.name))  # noqa: T201 - the command's product
+    return DONE
+
+
+def _knowledge_check(_args: argparse.Namespace) -> int:
+    from harness.report.listing import knowledge_text
+
+    text, good = knowledge_text()
+    print(text)  # noqa: T201 - the command's product
+    return DONE if good else NEGATIVE
 
 
 def _doctor(args: argparse.Namespace) -> int:

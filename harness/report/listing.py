@@ -142,3 +142,17 @@ def doctor_text(catalogue: Catalogue) -> tuple[str, bool]:
     if free < 1:
         lines.append("      less than 1 GB: long runs may stop (nothing is lost; free some and run again)")
     return "\n".join(lines), good
+
+
+def knowledge_text() -> tuple[str, bool]:
+    """Return what is wrong with the knowledge base, how much of it was compared with a text, and whether it has no error."""
+    from harness.knowledge.check import check as check_knowledge
+    from harness.knowledge.check import unchecked
+
+    findings = check_knowledge()
+    errors = [finding for finding in findings if finding.severity == "error"]
+    lines = [printable(str(finding)) for finding in errors]
+    lines.append(f"{len(errors)} errors, {len(findings) - len(errors)} warnings")
+    for name, (bare, total) in unchecked().items():
+        lines.append(f"{name}: {total} lines, {total - bare} compared with a text that is named")
+    return "\n".join(lines), not errors
