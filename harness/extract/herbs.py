@@ -69,6 +69,7 @@ _DENIED = re.compile(
     r"(?:不宜|不可|不能|不用|不得|不选|未用|没有|停用|去掉|减去|去|忌|忌用|禁用|禁|慎用|避免|避免使用|反|畏|而非|并非|不加|勿用|勿|非)[^。;,、\n]{0,3}\Z"
 )
 _JOINER = re.compile(r"[与和及加配伍合并同、以]+")
+_WORD = re.compile(r"[^\W\d_]")
 _HERB_WORD = re.compile(r"[\u3400-\u9fff]{2,6}\Z")
 
 
@@ -98,7 +99,9 @@ def herbs(text: str, _sample: Sample) -> Answer | None:
 
 def _is_list(line: str) -> bool:
     """Return whether three pieces or half of the pieces of a line, two at least, are herbs."""
-    pieces = [piece for piece in _PIECE.findall(line) if (bare := _bare(piece)) and not _DOSE.fullmatch(bare)]
+    pieces = [
+        piece for piece in _PIECE.findall(line) if _WORD.search(bare := _bare(piece)) and not _DOSE.fullmatch(bare)
+    ]
     herbs = sum(1 for piece in pieces if len(piece) <= 24 and known(_name_only(piece)))
     return (herbs >= 2 and herbs * 2 >= len(pieces)) or (herbs == len(pieces) == 1)
 
@@ -179,7 +182,7 @@ def _names(written: str, notes: list[str]) -> Iterator[Item]:
         yield from (Item(normal(one), one) for one in JOINED[name])
         return
     for note in notes:
-        if len(note) <= 4 and (found := herb(note + name)) and found.form != found.herb.name:
+        if len(note) <= 4 and (found := herb(note + name)) and found != herb(name):
             yield Item(found.herb.name, note + name)
             return
     if _known_name(name) or len(name) < 4:

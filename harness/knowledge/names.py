@@ -124,15 +124,12 @@ def herb_forms() -> Mapping[str, Found]:
 
 def herb(name: str) -> Found | None:
     """Return the herb that a name in a prescription means, None when the knowledge base has none. See the module."""
-    if len(name) > LONGEST * 2:
-        return None
-    text = _NOISE.sub("", plain(name)) if len(name) <= LONGEST else ""
-    return _seek(text) if text else None
+    return _seek(name) if len(name) <= LONGEST else None
 
 
-@lru_cache(maxsize=65536)
-def _seek(text: str) -> Found | None:
-    known = herb_forms()
+@lru_cache(maxsize=16384)
+def _seek(name: str) -> Found | None:
+    text, known = _NOISE.sub("", plain(name)), herb_forms()
     for candidate in _spellings(text):
         if candidate in known:
             return known[candidate]
@@ -190,7 +187,12 @@ def known(name: str) -> bool:
     """Return whether a name in a prescription means anything the knowledge base names: a herb or another ingredient."""
     if herb(name) is not None:
         return True
-    text = _NOISE.sub("", plain(name)) if len(name) <= LONGEST else ""
+    return len(name) <= LONGEST and _is_ingredient(name)
+
+
+@lru_cache(maxsize=16384)
+def _is_ingredient(name: str) -> bool:
+    text = _NOISE.sub("", plain(name))
     return text in ingredients() or text in JOINED
 
 
