@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError, UsageError
+from harness.specs import DataFile
 from harness.store import explain, read_json, write_json
-from harness.suites import Catalogue, DataFile, file_sha256
+from harness.suites import Catalogue, file_sha256
 
 PIECE = 1 << 20
 SEEN = "sha256.json"

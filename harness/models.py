@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError, unknown
 from harness.registry import adapter_names, get_adapter
-from harness.suites import Closed
+from harness.specs import Closed
 from harness.types import BatchModel, Model
 
 

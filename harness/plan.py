@@ -18,8 +18,9 @@ from harness.engine import Todo
 from harness.errors import UsageError
 from harness.prompts import Prompter, Style
 from harness.registry import get_extractor, get_metric
+from harness.specs import MetricUse, TaskSpec
 from harness.store import SCHEMA, Index, read_json, read_lines, write_json
-from harness.suites import Catalogue, MetricUse, TaskSpec, file_sha256, shared_prompts
+from harness.suites import Catalogue, file_sha256, shared_prompts
 from harness.types import Job, Record, Response, Sample, Sampling
 
 VERSION = "0.1"

@@ -12,7 +12,8 @@ from harness.datasets import census, stream
 from harness.errors import UsageError
 from harness.prompts import Prompter, Style, reference_answer
 from harness.registry import get_extractor, get_metric
-from harness.suites import Catalogue, TaskSpec
+from harness.specs import TaskSpec
+from harness.suites import Catalogue
 from harness.text import fold
 from harness.types import Blanks, Case, Choice, Reference, Sample, Sampling
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from harness.datasets import text_of
 from harness.errors import UsageError, unknown
 from harness.extract.reasoning import split
-from harness.suites import Language, TaskSpec, shared_prompts
+from harness.specs import Language, TaskSpec
+from harness.suites import shared_prompts
 from harness.types import Blanks, Case, Choice, Image, Job, Message, Reference, Request, Response, Sample, Sampling
 
 Ask = Literal["generate", "letter", "text"]

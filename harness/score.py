@@ -11,7 +11,7 @@ from harness.extract.reasoning import split
 from harness.metrics.ladder import shuffled_floor
 from harness.prompts import Ask, as_written, judged
 from harness.registry import Answer, Metric, Options, get_extractor, get_metric
-from harness.suites import MetricUse, TaskSpec
+from harness.specs import MetricUse, TaskSpec
 from harness.types import Choice, Failure, Job, Record, Response, Sample, Score, Status, Value
 
 CHUNK = 256

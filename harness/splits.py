@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from harness.suites import SplitRule
+from harness.specs import SplitRule
 from harness.types import Choice, Sample
 
 SHINGLE = 4

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.datasets import rows, stream, text_of
+from harness.datasets import stream, text_of
 from harness.errors import UsageError
 from harness.prompts import Prompter, Style
-from harness.suites import Catalogue, TaskSpec
+from harness.rows import rows
+from harness.specs import TaskSpec
+from harness.suites import Catalogue
 from harness.types import Choice, Message, Sample, Sampling
 from ladder_trainer.fence import Fence, Leak, stop_at
 from ladder_trainer.recipe import Data, Recipe
@@ -64,7 +66,7 @@ def gather(recipe: Recipe, catalogue: Catalogue, length: Callable[[Chat], int]) 
     Raises UsageError when a task has no train split or no data, when nothing is left, and for a leak from a test split.
     """
     data = recipe.data
-    tasks = _tasks(data, catalogue)
+    tasks = chosen_tasks(data, catalogue)
     fence = Fence(catalogue, data.fence)
     left_out = {"prompt too long": 0, "in a test split": 0}
     train, leaks = [], []
@@ -97,7 +99,8 @@ def _counts(left_out: dict[str, int]) -> str:
     return ", ".join(f"{count} left out ({why})" for why, count in left_out.items() if count) or "no question was found"
 
 
-def _tasks(data: Data, catalogue: Catalogue) -> list[TaskSpec]:
+def chosen_tasks(data: Data, catalogue: Catalogue) -> list[TaskSpec]:
+    """Return the recipe's tasks; raise UsageError that says how to bring missing data."""
     here, absent = catalogue.select(data.tasks)
     if absent:
         ways = "".join(f"\n  {w}" for w in dict.fromkeys(catalogue.bring(task.suite) for task in absent))

@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from harness.baseline.sides import Column, Place, Side, TaskScores, numbered, said
 from harness.errors import UsageError
+from harness.specs import Closed
 from harness.store import SCHEMA, read_json, write_lines
-from harness.suites import Closed
 from harness.types import Status
 
 KIND = "tcm-eval baseline"

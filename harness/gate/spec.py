@@ -11,7 +11,7 @@ from pydantic import Field
 
 from harness.errors import UsageError, unknown
 from harness.registry import get_metric
-from harness.suites import Closed, parse
+from harness.specs import Closed, parse
 
 Margin = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -14,7 +14,8 @@ from dataclasses import replace
 from math import isclose
 
 from harness.errors import UsageError, unknown
-from harness.metrics._lexicon import Lexicon, lexicon_of, plain
+from harness.knowledge.names import plain
+from harness.metrics._lexicon import Lexicon, lexicon_of
 from harness.metrics._targets import references, text
 from harness.metrics.bertscore import BERTSCORE
 from harness.metrics.bertscore import OPTIONS as SEMANTIC_OPTIONS

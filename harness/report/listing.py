@@ -15,7 +15,8 @@ from harness.models import entries, obstacle
 from harness.preflight import Finding, check
 from harness.prompts import Prompter, Style
 from harness.registry import adapter_names
-from harness.suites import Catalogue, Language, TaskSpec
+from harness.specs import Language, TaskSpec
+from harness.suites import Catalogue
 from harness.tables import Cell, Table, printable, render
 from harness.types import Sampling
 

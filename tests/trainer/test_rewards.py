@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.suites import Columns, OptionColumn, TaskSpec
+from harness.specs import Columns, OptionColumn, TaskSpec
 from harness.types import Choice, Sample
 from ladder_trainer.authors import read_letter
 from ladder_trainer.data import Question

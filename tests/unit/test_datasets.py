@@ -11,7 +11,8 @@ import pytest
 
 from harness.datasets import census, chosen, count_blanks, stream
 from harness.errors import UsageError
-from harness.suites import Catalogue, TaskSpec
+from harness.specs import TaskSpec
+from harness.suites import Catalogue
 from harness.types import Blanks, Case, Choice, Reference, Sample
 
 BASE = "type: single_choice\ndata: [items.{ext}]\ncolumns:\n  question: q\n  options: {options}\n"

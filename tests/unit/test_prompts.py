@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.prompts import Prompter, Style, as_written, permuted, reference_answer
-from harness.suites import Columns, OptionColumn, TaskSpec
+from harness.specs import Columns, OptionColumn, TaskSpec
 from harness.types import Blanks, Choice, Message, Response, Sample, Sampling
 
 TASK = TaskSpec(
