@@ -204,7 +204,8 @@ def main() -> None:
         supported = "".join(letter for letter, text in question.options.items() if text and says(plain(text)))
         verdict = "agrees" if supported == question.key else "open"
         exact = what in ("composition", "nature", "channels")
-        if question.key not in supported and (supported or exact):
+        denied = exact and all(says(plain(question.options[letter])) is False for letter in question.key)
+        if question.key not in supported and (supported or denied):
             verdict = "contradicts"
             shown = " / ".join(f"{letter} {question.options[letter]}" for letter in question.key + supported)
             print(f"{question.where} [{what}]: {question.stem} key {question.key}, base {supported}: {shown}")
