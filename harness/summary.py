@@ -137,7 +137,10 @@ def estimate(column: Column, comparison_id: str, keep: Any = None) -> Estimate:
         found = stats.bootstrap(table[there], metric.combine, groups[there])
         mean_parsed = float(metric.combine(table[parsed].sum(axis=0, keepdims=True))[0]) if parsed.any() else None
     else:
-        found = stats.estimate(values[there], groups[there], bounds=_bounds(metric))
+        whole = bool(there.all())  # a copy of a million numbers is not for nothing
+        found = stats.estimate(
+            values if whole else values[there], groups if whole else groups[there], bounds=_bounds(metric)
+        )
         mean_parsed = float(values[parsed].mean()) if parsed.any() else None
     return Estimate(
         _number(found.mean),
