@@ -18,7 +18,7 @@ import pytest
 from harness.engine import Batched, Limits, Todo, run
 from harness.types import Choice, Failure, Job, Message, Record, Request, Response, Sample, Sampling
 from model_adapters import hf, server
-from model_adapters.hf._decode import Choose
+from model_adapters.hf._decode import Choose, numbers
 from tests.adapters.tiny import CHATML, CORPUS, THINKING, make_checkpoint
 
 QUESTIONS = [*CORPUS, "麻黄", "答：", "患者头痛，恶风，无汗。" * 6, "ginseng or 当归?", "A"]
@@ -131,6 +131,22 @@ def test_a_repetition_penalty_is_that_of_transformers_and_does_not_count_the_pad
     wanted = [plain_generate(checkpoint, r, repetition_penalty=1.4)[0] for r in requests]
     assert [one.text for one in answers(hf.build(str(checkpoint), batch=8), requests)] == wanted
     assert wanted != [plain_generate(checkpoint, r)[0] for r in requests]
+
+
+def test_padding_that_is_a_token_of_the_answer_is_not_penalised_for_standing_before_the_prompt() -> None:
+    import torch
+
+    choose = Choose([Sampling(repetition_penalty=2.0)] * 2, [[5, 6], [1, 2, 3, 4]], "cpu")
+    ids = torch.tensor([[0, 0, 5, 6], [1, 2, 3, 4]])
+    first, _ = choose(ids, torch.ones(2, 8)).tolist()
+    assert first == [1, 1, 1, 1, 1, 0.5, 0.5, 1]
+    after, _ = choose(torch.cat([ids, torch.tensor([[7], [7]])], 1), -torch.ones(2, 8)).tolist()
+    assert after == [-1, -1, -1, -1, -1, -2, -2, -2]
+
+
+def test_random_numbers_stay_the_same_from_one_process_and_one_release_to_the_next() -> None:
+    drawn = [numbers(Sampling(seed=seed), [1, 2, 3]).random() for seed in (0, 1)]
+    assert drawn == [0.44257028817141775, 0.8679836813348383]
 
 
 def test_every_row_of_a_batch_has_its_own_budget_and_ends_for_its_own_reason(checkpoint: Path) -> None:
