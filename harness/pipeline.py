@@ -36,6 +36,9 @@ from harness.suites import Catalogue
 from harness.tables import Form, render
 from harness.types import BatchModel, Failure, Job, Model, Record, Sampling, Score
 
+PATIENCE = 1e9
+"""Seconds that a request to a model on this machine may take: it is working, not silent."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
@@ -170,7 +173,8 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
     """Ask everything that still needs an answer; return how many calls were recorded."""
     limits = spec.limits
     if isinstance(model, BatchModel):
-        limits = replace(limits, in_flight=max(limits.in_flight, WINDOW * model.max_batch))
+        # a request waits here for the whole window before it: only a server's silence is a time-out
+        limits = replace(limits, in_flight=max(limits.in_flight, WINDOW * model.max_batch), timeout=PATIENCE)
         asked: Model = Batched(model)
     else:
         asked = model
