@@ -15,7 +15,7 @@ from tools.make_tasks.formulas import title
 from tools.make_tasks.herbs import PHARMACOPOEIA, dose_of
 from tools.make_tasks.herbs import explain as explain_herb
 
-LONGEST = 8
+LONGEST = 6
 """Characters of the longest answer that can fairly be asked word for word."""
 
 
@@ -220,6 +220,10 @@ def _spellings(fact: Fact) -> tuple[str, ...]:
     found = [text]
     if text.startswith("《"):
         found.append(text.strip("《》"))
+    if len(text) == 2 and text[0] in "春夏秋冬" and text[1] == "季":
+        found.append(text[0])
+    if "栗" in text:
+        found.append(text.replace("栗", "慄"))
     if "·" in text:
         found.append(text.replace("·", ""))
     if fact.relation.endswith("脏为") and len(text) == 1:

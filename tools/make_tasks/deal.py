@@ -17,7 +17,7 @@ def bigrams(text: str) -> frozenset[str]:
 
 def thin(drafts: Iterable[Draft], seed: int) -> list[Draft]:
     """Return the drafts of one pool without those whose answer is right so often that guessing it would pay."""
-    kept = sorted(drafts, key=lambda d: rank(seed, d.key))
+    kept = _opposed_evenly(sorted(drafts, key=lambda d: rank(seed, d.key)))
     while kept:
         counts = Counter(s for d in kept for s in d.right)
         most, times = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
@@ -29,6 +29,16 @@ def thin(drafts: Iterable[Draft], seed: int) -> list[Draft]:
     return kept
 
 
+def _opposed_evenly(drafts: list[Draft]) -> list[Draft]:
+    """Return as many drafts of the question `…-a` as of its opposite `…-b`: what is right in one is wrong in the other."""
+    sides = [[d for d in drafts if d.template.endswith(side)] for side in ("-a", "-b")]
+    if not all(sides):
+        return drafts
+    least = min(map(len, sides))
+    gone = {d.key for side in sides for d in side[least:]}
+    return [d for d in drafts if d.key not in gone]
+
+
 def settle(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dict[str, tuple[str, ...]]:
     """Return draft key -> distractors, dealt anew without the drafts that could not have good ones, until all can.
 
@@ -37,9 +47,25 @@ def settle(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dict[str
     kept, spare = list(drafts), list(spare)
     while True:
         found = distractors(kept, spare, seed)
-        if len(found) == len(kept):
+        if len(found) < len(kept):
+            kept = thin([d for d in kept if d.key in found], seed)
+            continue
+        told = _telling(kept, found)
+        if told is None:
             return found
-        kept = thin([d for d in kept if d.key in found], seed)
+        kept = thin([d for d in kept if d.key != told.key], seed)
+
+
+def _telling(drafts: Sequence[Draft], found: Mapping[str, tuple[str, ...]]) -> Draft | None:
+    """Return a draft whose right option is right far more often than its places would have it; None where all is even."""
+    right = Counter(s for d in drafts if not d.wrong for s in d.right)
+    wrong = Counter(s for d in drafts if not d.wrong for s in found[d.key])
+    wanted = sum(len(found[d.key]) for d in drafts if not d.wrong) / max(1, right.total())
+    excess = {s: n * wanted - wrong[s] for s, n in right.items() if n > 1}
+    most = max(excess, key=lambda s: (excess[s], s), default=None)
+    if most is None or excess[most] < WIDTH - 1:
+        return None
+    return next(d for d in drafts if most in d.right)
 
 
 def distractors(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dict[str, tuple[str, ...]]:
@@ -57,17 +83,37 @@ def distractors(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dic
     extra = sorted(set(spare) - set(right))
     for draft in sorted(open_drafts, key=lambda d: (len(_valid(d, quota)), rank(seed, d.key))):
         need = WIDTH - len(draft.right)
-        chosen = _compatible(_ranked(draft, [s for s in quota if quota[s] > 0.5], quota, seed), need)
+        chosen = _first(_ranked(draft, [s for s in quota if quota[s] > 0.5], quota, seed), need)
         for more in (quota, extra):
             if len(chosen) < need:
-                chosen = _compatible([*chosen, *_ranked(draft, more, quota, seed)], need)
+                chosen = _first([*chosen, *_ranked(draft, more, quota, seed)], need)
         if len(chosen) < need or _echo_gives_away(draft, chosen):
             continue
         for s in chosen:
             if s in quota:
                 quota[s] -= 1
         found[draft.key] = tuple(chosen)
+    _even_out([d for d in open_drafts if d.key in found], found, quota, seed)
     return found
+
+
+def _even_out(drafts: Sequence[Draft], found: dict[str, tuple[str, ...]], quota: dict[str, float], seed: int) -> None:
+    """Exchange distractors that stand too often for ones that stand too seldom, where the question stays as good."""
+    for few in sorted(quota, key=lambda s: (-quota[s], s)):
+        for draft in sorted(drafts, key=lambda d: rank(seed, f"even{few}{d.key}")):
+            if quota[few] <= 0.5:
+                break
+            wrong = found[draft.key]
+            if few in wrong or not _valid(draft, [few]):
+                continue
+            for often in sorted(wrong, key=lambda s: quota.get(s, -9.0)):
+                rest = [s for s in wrong if s != often]
+                if quota.get(often, -9.0) < quota[few] - 1 and not _echo_gives_away(draft, [*rest, few]):
+                    found[draft.key] = (*rest, few)
+                    quota[few] -= 1
+                    if often in quota:
+                        quota[often] += 1
+                    break
 
 
 def _ranked(draft: Draft, strings: Iterable[str], quota: Mapping[str, float], seed: int) -> list[str]:
@@ -92,12 +138,12 @@ def _valid(draft: Draft, strings: Iterable[str]) -> list[str]:
     return [s for s in strings if s not in draft.excluded and not any(s in r or r in s for r in draft.right)]
 
 
-def _compatible(ranked: Sequence[str], need: int) -> list[str]:
+def _first(ranked: Sequence[str], need: int) -> list[str]:
     chosen: list[str] = []
     for s in ranked:
         if len(chosen) == need:
             break
-        if not any(s in other or other in s for other in chosen):
+        if s not in chosen:
             chosen.append(s)
     return chosen
 

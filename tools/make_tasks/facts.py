@@ -12,7 +12,7 @@ from tools.make_tasks.draft import Draft, cite
 
 FIELDS = ("Fundamentals", "Diagnostics")
 BLANK = "____"
-_DESCRIPTIONS = frozenset({"定义为", "表现为", "临床表现为", "辨证要点为", "特点为", "舌象为"})
+DESCRIPTIONS = frozenset({"定义为", "表现为", "临床表现为", "辨证要点为", "特点为", "舌象为"})
 """Relations whose objects describe the term so fully that an object of any other term is wrong: classes may be mixed."""
 _TRIVIAL = frozenset({"鉴别要点为"})
 """Relations whose object repeats the term."""
@@ -26,7 +26,7 @@ def closed(field: str) -> tuple[Fact, ...]:
 
 def pool_of(fact: Fact) -> str:
     """Return the name of the pool that a fact's options are drawn from."""
-    return fact.relation if fact.relation in _DESCRIPTIONS else f"{fact.relation}/{fact.kind}"
+    return fact.relation if fact.relation in DESCRIPTIONS else f"{fact.relation}/{fact.kind}"
 
 
 def cloze(fact: Fact, part: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 
@@ -11,6 +11,34 @@ from harness.knowledge.files import formulas, herbs
 from tools.make_tasks.draft import Draft, cite, rank
 
 FIELD = "Herbal Formulas"
+FIELD_BOOK = "方剂学"
+ROLES_DIFFER = frozenset(
+    [
+        "五淋散",
+        "当归拈痛汤",
+        "当归建中汤",
+        "苍耳子散",
+        "甘草附子汤",
+        "加味乌药汤",
+        "圣愈汤",
+        "桃红四物汤",
+        "保元汤",
+        "桂枝加葛根汤",
+        "五磨饮子",
+        "己椒苈黄丸",
+        "小金丹",
+        "艾附暖宫丸",
+        "固冲汤",
+        "赤丸",
+        "乌头汤",
+        "连朴饮",
+        "济生肾气丸",
+        "茵陈四逆汤",
+        "化斑汤",
+        "当归龙荟丸",
+    ]
+)
+"""Formulas whose sovereign herb editions and commentators name differently: never asked for."""
 _KIN = (
     ("白芍", "赤芍"),
     ("白术", "苍术"),
@@ -51,7 +79,11 @@ def kin() -> dict[str, frozenset[str]]:
             merged |= groups.get(name, set())
         for name in merged:
             groups[name] = groups.get(name, set()) | merged
-    return {name: frozenset(members) for members in groups.values() for name in members}
+    whole: dict[str, set[str]] = defaultdict(set)
+    for members in groups.values():
+        for name in members:
+            whole[name] |= members
+    return {name: frozenset(members) for name, members in whole.items()}
 
 
 def own_herbs(formula: Formula) -> frozenset[str]:
@@ -80,9 +112,6 @@ def single() -> Iterator[Draft]:
     for formula in textbook:
         yield from _book(formula)
         yield from _category(formula)
-
-
-FIELD_BOOK = "方剂学"
 
 
 def draft_of(formula: Formula, kind: str, question: str, right: str, **more: frozenset[str]) -> Draft:
@@ -122,7 +151,7 @@ def _member(formula: Formula) -> Iterator[Draft]:
 
 def _sovereign(formula: Formula) -> Iterator[Draft]:
     chiefs = [i.herb for i in formula.composition if i.role == "君"]
-    if len(chiefs) != 1 or len(formula.composition) < 4:
+    if len(chiefs) != 1 or len(formula.composition) < 4 or formula.name in ROLES_DIFFER:
         return
     others = frozenset(i.herb for i in formula.composition if i.role not in ("君", None))
     excluded = frozenset(kin().get(chiefs[0], frozenset()))

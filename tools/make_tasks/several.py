@@ -12,7 +12,8 @@ from tools.make_tasks import diseases, facts
 from tools.make_tasks.deal import WIDTH
 from tools.make_tasks.diseases import BOOKS, Case, parts
 from tools.make_tasks.draft import Draft, cite, rank
-from tools.make_tasks.formulas import explain, kin, own_herbs, title
+from tools.make_tasks.formulas import ROLES_DIFFER, explain, kin, own_herbs, title
+from tools.make_tasks.herbs import PHARMACOPOEIA, in_textbook
 
 Splits = Mapping[str, str]
 
@@ -101,7 +102,7 @@ def sovereigns(field: str, splits: Splits) -> Iterator[Draft]:
         if formula is None or splits[f"formula:{formula.name}"] != splits[f"disease:{case.disease.name}"]:
             continue
         chiefs = [i.herb for i in formula.composition if i.role == "君"]
-        if len(chiefs) != 1 or len(formula.composition) < 4:
+        if len(chiefs) != 1 or len(formula.composition) < 4 or formula.name in ROLES_DIFFER:
             continue
         yield Draft(
             template="disease-sovereign",
@@ -131,54 +132,59 @@ class _Trait:
     near: frozenset[str]
 
 
-def _traits(split: str, splits: Splits) -> Iterator[_Trait]:
-    inside = [h for h in herbs() if h.source.work == "中华人民共和国药典" and splits[f"herb:{h.name}"] == split]
+def _traits() -> Iterator[_Trait]:
+    official = [h for h in herbs() if h.source.work == PHARMACOPOEIA]
 
     def those(test: Callable[[Herb], bool]) -> frozenset[str]:
-        return frozenset(h.name for h in inside if test(h))
+        return frozenset(h.name for h in official if test(h))
 
-    for channel in sorted({c for h in inside for c in h.channels}):
+    for channel in sorted({c for h in official for c in h.channels}):
         has = those(lambda h, c=channel: c in h.channels)  # type: ignore[misc]
         yield _Trait("channels", channel, f"下列药物中，《中国药典》载其归{channel}经的有", has, has)
-    for category in sorted({h.category for h in inside}):
-        has = those(lambda h, c=category: h.category == c)  # type: ignore[misc]
-        yield _Trait("category", category, f"下列药物中，《中药学》归入{category}的有", has, has)
+    for category in sorted({h.category for h in official}):
+        same = frozenset(h.name for h in herbs() if h.category == category)
+        taught = frozenset(h.name for h in herbs() if h.category == category and in_textbook(h))
+        yield _Trait("category", category, f"下列药物中，《中药学》归入{category}的有", taught, same)
     for flavour in ("酸", "苦", "甘", "辛", "咸", "淡", "涩"):
         has = those(lambda h, f=flavour: f in h.flavours)  # type: ignore[misc]
         near = those(lambda h, f=flavour: any(f in one for one in h.flavours))  # type: ignore[misc]
         yield _Trait("flavours", flavour, f"下列药物中，《中国药典》载其味有{flavour}的有", has, near)
-    has = those(lambda h: h.toxicity != "无毒")
-    yield _Trait("toxicity", "有毒", "下列药物中，《中国药典》性味项下标明毒性的有", has, has)
-    has = those(lambda h: h.pregnancy == "forbidden")
-    near = those(lambda h: h.pregnancy != "none")
-    yield _Trait("pregnancy", "forbidden", "下列药物中，《中国药典》规定孕妇禁用的有", has, near)
+    toxic, harmless = those(lambda h: h.toxicity != "无毒"), those(lambda h: h.toxicity == "无毒")
+    yield _Trait("toxicity-a", "有毒", "下列药物中，《中国药典》性味项下标明毒性的有", toxic, toxic)
+    yield _Trait("toxicity-b", "无毒", "下列药物中，《中国药典》性味项下未标明毒性的有", harmless, harmless)
+    forbidden, caution = those(lambda h: h.pregnancy == "forbidden"), those(lambda h: h.pregnancy == "caution")
+    yield _Trait("pregnancy-a", "forbidden", "下列药物中，《中国药典》规定孕妇禁用的有", forbidden, forbidden)
+    yield _Trait("pregnancy-b", "caution", "下列药物中，《中国药典》规定孕妇慎用（而非禁用）的有", caution, caution)
 
 
 def _shared_property(splits: Splits, seed: int) -> Iterator[Draft]:
     by_name = {h.name: h for h in herbs()}
     for split in sorted(set(splits.values())):
-        for trait in _traits(split, splits):
-            ordered = sorted(trait.has, key=lambda n: rank(seed, trait.kind + trait.value + n))
+        for trait in _traits():
+            inside = [name for name in trait.has if splits[f"herb:{name}"] == split]
+            ordered = sorted(inside, key=lambda n: rank(seed, trait.kind + trait.value + n))
             for start in range(0, min(len(ordered), 40), 5):
                 key = f"{trait.kind}{trait.value}{start}{split}"
                 chosen = tuple(ordered[start : start + _how_many(seed, key, 4)])
-                if len(chosen) < 2:
-                    continue
-                lines = "；".join(_about(by_name[name], trait.kind) for name in chosen)
-                yield Draft(
-                    template=f"herbs-{trait.kind}",
-                    discipline="Pharmacognosy",
-                    pool=f"herbs {trait.kind}",
-                    question=trait.question,
-                    right=chosen,
-                    facts=tuple(f"herb:{name}#{trait.kind}" for name in chosen),
-                    entity=f"herb:{chosen[0]}",
-                    explanation=f"{lines}。",
-                    source=by_name[chosen[0]].source if trait.kind != "category" else _TEXTBOOK,
-                    difficulty=2,
-                    group=f"herb:{chosen[0]}",
-                    excluded=trait.has | trait.near,
-                )
+                if len(chosen) > 1:
+                    yield _of_trait(trait, [by_name[name] for name in chosen])
+
+
+def _of_trait(trait: _Trait, chosen: Sequence[Herb]) -> Draft:
+    return Draft(
+        template=f"herbs-{trait.kind}",
+        discipline="Pharmacognosy",
+        pool=f"herbs {trait.kind[:5]}",
+        question=trait.question,
+        right=tuple(h.name for h in chosen),
+        facts=tuple(f"herb:{h.name}#{trait.kind.split('-')[0]}" for h in chosen),
+        entity=f"herb:{chosen[0].name}",
+        explanation="；".join(_about(h, trait.kind) for h in chosen) + "。",
+        source=chosen[0].source if trait.kind != "category" else _TEXTBOOK,
+        difficulty=2,
+        group=f"herb:{chosen[0].name}",
+        excluded=trait.has | trait.near,
+    )
 
 
 _TEXTBOOK = Source("中药学", "全国中医药行业高等教育“十四五”规划教材", "各论")
@@ -189,10 +195,10 @@ def _about(herb: Herb, kind: str) -> str:
         "channels": f"归{'、'.join(herb.channels)}经",
         "category": f"属{herb.category}",
         "flavours": f"味{'、'.join(herb.flavours)}",
-        "toxicity": herb.toxicity,
-        "pregnancy": "孕妇禁用",
+        "toxicity": "未标明毒性" if herb.toxicity == "无毒" else herb.toxicity,
+        "pregnancy": "孕妇禁用" if herb.pregnancy == "forbidden" else "孕妇慎用",
     }
-    return f"{herb.name}{said[kind]}"
+    return f"{herb.name}{said[kind.split('-')[0]]}"
 
 
 def _from_book(splits: Splits, seed: int) -> Iterator[Draft]:
