@@ -40,7 +40,7 @@ class Clash:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class Caution:
     """One name of a prescription and what speaks against it."""
 
     herb: str
@@ -93,7 +93,7 @@ def _pregnancy_rules() -> Mapping[str, Incompatibility]:
     return {plain(name): rule for rule in rules for name in (*rule.a, *rule.a_forms)}
 
 
-def in_pregnancy(names: Iterable[str]) -> list[Warning]:
+def in_pregnancy(names: Iterable[str]) -> list[Caution]:
     """Return the names that are forbidden or to be used with caution in pregnancy, each with its reason."""
     warnings = []
     for name in dict.fromkeys(names):
@@ -101,9 +101,9 @@ def in_pregnancy(names: Iterable[str]) -> list[Warning]:
         rule = next((rules[key] for key in (plain(name), *_forms(found)) if key in rules), None)
         if rule is not None:
             level: str = _LEVELS[rule.kind]
-            warnings.append(Warning(name, level, f"{name}：{rule.kind}。{rule.note}"))
+            warnings.append(Caution(name, level, f"{name}：{rule.kind}。{rule.note}"))
         elif found is not None and found.herb.pregnancy != "none":
-            warnings.append(Warning(name, found.herb.pregnancy, f"{name}：{found.herb.precaution or '孕妇慎用'}"))
+            warnings.append(Caution(name, found.herb.pregnancy, f"{name}：{found.herb.precaution or '孕妇慎用'}"))
     return warnings
 
 
@@ -111,7 +111,7 @@ def _forms(found: Found | None) -> tuple[str, ...]:
     return (found.form, found.herb.name) if found else ()
 
 
-def above_dose(name: str, grams: float) -> Warning | None:
+def above_dose(name: str, grams: float) -> Caution | None:
     """Return a warning where grams a day exceed the range of the herb; None where they do not or no range is known.
 
     A raw form (生附子) has no range of its own unless it has an entry: the range of the prepared drug is not lent to it.
@@ -123,7 +123,7 @@ def above_dose(name: str, grams: float) -> Warning | None:
     if grams <= dose.high + 1e-9:
         return None
     why = f"{name}{grams:g}g：超过{found.herb.source.work}的{dose.low:g}～{dose.high:g}g"
-    return Warning(name, "above_dose", why)
+    return Caution(name, "above_dose", why)
 
 
 def _is_raw_of_toxic(found: Found) -> bool:
@@ -148,7 +148,7 @@ def demanded(name: str) -> tuple[str, ...]:
     return ()
 
 
-def without_precaution(names: Sequence[str], text: str) -> list[Warning]:
+def without_precaution(names: Sequence[str], text: str) -> list[Caution]:
     """Return the toxic names of a prescription whose handling the text does not state, each with what it demands.
 
     The words must stand in the same sentence as the herb, or in the same item of the list. Linear in the text.
@@ -163,7 +163,7 @@ def without_precaution(names: Sequence[str], text: str) -> list[Warning]:
             if name not in stated and form in sentence and _stated(sentence, form, ways):
                 stated.add(name)
     return [
-        Warning(name, "toxic", f"{name}有毒，须注明：{'或'.join(ways)}")
+        Caution(name, "toxic", f"{name}有毒，须注明：{'或'.join(ways)}")
         for name, ways in needed.items()
         if name not in stated
     ]
