@@ -99,7 +99,8 @@ def plain(text: str) -> str:
 def plain_all(texts: Iterable[str]) -> list[str]:
     """Return the plain form of each text: one conversion for all, because each start of the converter costs time."""
     listed = list(texts)
-    return plain("\n".join(listed)).split("\n") if listed else []
+    together = plain("\n".join(listed)).split("\n")
+    return together if len(together) == len(listed) else [plain(text) for text in listed]
 
 
 @cache

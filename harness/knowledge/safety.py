@@ -117,17 +117,18 @@ def above_dose(name: str, grams: float) -> Caution | None:
     A raw form (生附子) has no range of its own unless it has an entry: the range of the prepared drug is not lent to it.
     """
     found = herb(name)
-    if found is None or found.herb.dose is None or _is_raw_of_toxic(found):
+    if found is None or found.herb.dose is None or _is_raw_of_toxic(name, found):
         return None
     dose = found.herb.dose
-    if grams <= dose.high + 1e-9:
+    fresh = plain(name).startswith("鲜") and not found.herb.name.startswith("鲜")  # given at double weight
+    if grams <= dose.high * (2 if fresh else 1) + 1e-9:
         return None
     why = f"{name}{grams:g}g：超过{found.herb.source.work}的{dose.low:g}～{dose.high:g}g"
     return Caution(name, "above_dose", why)
 
 
-def _is_raw_of_toxic(found: Found) -> bool:
-    return found.form.startswith("生") and found.form != found.herb.name and found.herb.toxicity in ("有毒", "大毒")
+def _is_raw_of_toxic(name: str, found: Found) -> bool:
+    return plain(name).startswith("生") and found.herb.toxicity in ("有毒", "大毒")
 
 
 def demanded(name: str) -> tuple[str, ...]:
@@ -143,7 +144,7 @@ def demanded(name: str) -> tuple[str, ...]:
     inside = tuple(way for way in ways if way != "外用")
     if inside:
         return ways
-    if found.herb.dose is None or _is_raw_of_toxic(found):
+    if found.herb.dose is None or _is_raw_of_toxic(name, found):
         return ("外用",)
     return ()
 

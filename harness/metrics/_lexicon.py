@@ -39,7 +39,9 @@ class Lexicon:
     def of(forms: Mapping[str, str] | Iterable[str]) -> Lexicon:
         """Return the lexicon of `form -> name`, or of terms that are their own names; both are put in plain form."""
         pairs = forms.items() if isinstance(forms, Mapping) else ((term, term) for term in forms)
-        names = {plain(form): plain(name) for form, name in sorted(pairs) if form.strip()}
+        listed = sorted((form, name) for form, name in pairs if form.strip())
+        keys, means = plain_all(form for form, _ in listed), plain_all(name for _, name in listed)
+        names = dict(zip(keys, means, strict=True))
         lengths: dict[str, set[int]] = {}
         for form in names:
             lengths.setdefault(form[0], set()).add(len(form))

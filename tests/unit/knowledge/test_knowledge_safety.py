@@ -65,6 +65,7 @@ def test_a_dose_above_the_range_is_told_and_one_at_its_end_is_not() -> None:
     warning = above_dose("细辛", 6)
     assert warning is not None and "1～3g" in warning.why
     assert above_dose("细辛", 3) is None
+    assert above_dose("芦根", 60) is not None and above_dose("鲜芦根", 60) is None
     assert above_dose("西红柿", 500) is None
     assert above_dose("炉甘石", 500) is None
 
@@ -74,6 +75,7 @@ def test_a_raw_toxic_form_does_not_borrow_the_range_of_the_prepared_drug() -> No
     assert found is not None and found.form == "生附子"
     assert above_dose("生附子", 60) is None
     assert without_precaution(["生附子"], "生附子10g")
+    assert without_precaution(["生半夏"], "生半夏9g") and not without_precaution(["半夏"], "半夏9g")
 
 
 @pytest.mark.parametrize(
