@@ -142,6 +142,9 @@ def _add_leaderboard(commands: Any) -> None:
         "leaderboard", help="show all runs of a results folder, and published numbers beside them"
     )
     board.add_argument("--format", choices=("table", "markdown", "csv", "json", "latex"), default="table")
+    board.add_argument(
+        "--metric", metavar="NAME", help="show this metric where a task has it (default: each task's headline)"
+    )
     board.add_argument("--no-published", action="store_true", help="leave published numbers out")
     _output(board)
     board.set_defaults(call=_leaderboard)
@@ -400,7 +403,7 @@ def _score(args: argparse.Namespace) -> int:
 def _leaderboard(args: argparse.Namespace) -> int:
     from harness.pipeline import leaderboard
 
-    text, notes = leaderboard(args.output, args.format, published=not args.no_published)
+    text, notes = leaderboard(args.output, args.format, published=not args.no_published, metric=args.metric)
     print(text)  # noqa: T201 - the command's product
     for note in notes:
         print(note, file=sys.stderr)  # noqa: T201 - beside the product, so that a redirected table stays clean

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from harness import engine, summary
 from harness.engine import WINDOW, Batched, Limits
-from harness.errors import UsageError
+from harness.errors import UsageError, unknown
 from harness.models import Subject, published_root, resolve
 from harness.plan import Earlier, Encoder, Part, Plan, Selection, open_plan, pending, prepare
 from harness.prompts import Style
@@ -326,9 +326,19 @@ def reopen(folder: Path, manifest: Mapping[str, Any], encoder: Encoder | None = 
     return Plan(subject["name"], subject["identity"], parts, selection, catalogue, folder, dict(manifest))
 
 
-def leaderboard(output: Path, form: Form, *, published: bool = True) -> tuple[str, list[str]]:
-    """Return the leaderboard of a results folder in one form, and notes on runs that were left out."""
+def leaderboard(
+    output: Path, form: Form, *, published: bool = True, metric: str | None = None
+) -> tuple[str, list[str]]:
+    """Return the leaderboard of a results folder in one form, and notes on runs that were left out.
+
+    `metric` is shown where a task has it, instead of the task's headline; raises UsageError when no task has it.
+    """
     runs, left = load(output)
+    known = {name for run in runs for metrics in run.summary["tasks"].values() for name in metrics}
+    if metric is not None and metric not in known:
+        raise unknown("metric in these runs", metric, known)
     numbers = load_published(published_root()) if published else []
     width = shutil.get_terminal_size((120, 40)).columns
-    return render(build(runs, numbers), form, width=width), [f"left out: {run.folder}: {run.reason}" for run in left]
+    return render(build(runs, numbers, metric), form, width=width), [
+        f"left out: {run.folder}: {run.reason}" for run in left
+    ]

@@ -185,8 +185,9 @@ class TaskSpec(Closed):
 
     @property
     def metric_uses(self) -> tuple[MetricUse, ...]:
-        """Return the task's metrics, or its type's."""
-        return self.metrics or tuple(MetricUse(name=name) for name in _METRICS[self.type])
+        """Return the task's metrics, or its type's, the headline first."""
+        uses = self.metrics or tuple(MetricUse(name=name) for name in _METRICS[self.type])
+        return tuple(sorted(uses, key=lambda use: use.name != self.headline))
 
     @property
     def headline_metric(self) -> str:

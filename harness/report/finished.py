@@ -30,26 +30,35 @@ def finished_text(finished: Sequence[Finished], output: Path) -> str:
 
 def _one(done: Finished) -> str:
     summary = done.summary
-    rows = []
+    rows, headlines, further = [], [], []
     for task, metrics in summary["tasks"].items():
         floors = summary.get("floors", {}).get(task, {})
-        rows += [(f"{task}  {metric}", _cells(row, floors.get(metric))) for metric, row in metrics.items()]
-    for metric, kinds in summary["overall"].items():
-        several = sum(metric in metrics for metrics in summary["tasks"].values()) > 1
-        for kind, row in kinds.items():
-            if row and (several or kind == "macro"):
+        headline, *others = metrics
+        headlines.append(headline)
+        rows.append((f"{task}  {headline}", _cells(metrics[headline], floors.get(headline))))
+        if others:
+            further.append(f"{task}: {', '.join(f'{m} {_mean(metrics[m])}' for m in others)}")
+    for metric in dict.fromkeys(headlines):
+        for kind, row in summary["overall"][metric].items():
+            if row and (headlines.count(metric) > 1 or kind == "macro"):
                 rows.append((_over(kind, metric, row), _cells(row)))
     columns = ["mean", "95% interval", "by chance", "n", "answers"]
-    floors = summary.get("floors")
-    said = ["by chance: guessing; for texts, the answers scored against shuffled references"] if floors else []
-    if any(
-        name.startswith(("herb_", "slot_", "safety_", "dose_"))
-        for metrics in summary["tasks"].values()
-        for name in metrics
-    ):
-        said.append("clinical metrics: for research, not medical advice; safety_… are rates of answers with a fault")
-    notes = [*said, *_trouble(summary), f"run folder: {done.folder}"]
+    notes = [*_explained(summary), *further, *_trouble(summary), f"run folder: {done.folder}"]
     return render([Table(str(summary["subject"]["name"]), columns, rows, notes)], "table", width=120)
+
+
+def _mean(row: Mapping[str, Any]) -> str:
+    return "–" if row["mean"] is None else f"{row['mean']:.3f}"
+
+
+def _explained(summary: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if summary.get("floors"):
+        notes.append("by chance: guessing; for texts, the answers scored against shuffled references")
+    names = [name for metrics in summary["tasks"].values() for name in metrics]
+    if any(name.startswith(("herb_", "slot_", "safety_", "dose_")) for name in names):
+        notes.append("clinical metrics: for research, not medical advice; safety_… are rates of answers with a fault")
+    return notes
 
 
 def _over(kind: str, metric: str, row: Mapping[str, Any]) -> str:
@@ -63,7 +72,7 @@ def _cells(row: Mapping[str, Any], floor: float | None = None) -> list[Cell]:
     said = ", ".join(f"{n} {status}" for status, n in counts.items())
     level = row.get("chance", floor)
     chance = Cell() if level is None else Cell(text=f"{level:.3f}")
-    mean = Cell(text="–" if row["mean"] is None else f"{row['mean']:.3f}")
+    mean = Cell(text=_mean(row))
     return [mean, Cell(text=interval), chance, Cell(text=str(row["n"])), Cell(text=said)]
 
 

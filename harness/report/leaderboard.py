@@ -18,21 +18,30 @@ INCOMPLETE = "*"
 NOT_ACCEPTED = "‡"
 
 
-def build(runs: Sequence[Run], published: Sequence[Published] = ()) -> list[Table]:
-    """Return the tables of a leaderboard: per suite by task, by discipline and counts, then the published numbers."""
+def build(runs: Sequence[Run], published: Sequence[Published] = (), metric: str | None = None) -> list[Table]:
+    """Return the tables of a leaderboard: per suite by task, by discipline and counts, then the published numbers.
+
+    `metric` stands in for each task's headline where the task has it.
+    """
     tables: list[Table] = []
     suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
     for suite in suites:
         mine = [run for run in runs if any(t.partition("/")[0] == suite for t in run.summary["tasks"])]
         alike = _alike(suite, mine)
-        for group in alike:
-            way = f" ({_way(suite, group)})" if len(alike) > 1 else ""
-            tables.append(_by_task(suite, group, way))
-            by_discipline = _by_discipline(suite, group, way)
+        for group, asked in zip(alike, _ways(suite, alike), strict=True):
+            way = f" ({asked})" if asked else ""
+            tables.append(_by_task(suite, group, way, metric))
+            by_discipline = _by_discipline(suite, group, way, metric or "accuracy")
             if by_discipline:
                 tables.append(by_discipline)
         tables.append(_counts(suite, mine))
     return tables + _published(published)
+
+
+def _shown(run: Run, task: str, metric: str | None) -> str:
+    """Return the metric that stands for a task: the asked one where the task has it, else its headline."""
+    headline = str(run.manifest["tasks"][task]["headline"])
+    return metric if metric in run.summary["tasks"][task] and metric is not None else headline
 
 
 def _ids(suite: str, run: Run) -> set[str]:
@@ -58,21 +67,26 @@ def _alike(suite: str, runs: Sequence[Run]) -> list[list[Run]]:
     return [members for _, members in sorted(groups, key=lambda group: -len(group[1]))]
 
 
-def _way(suite: str, runs: Sequence[Run]) -> str:
-    """Return how a group of runs was asked, in the words of its comparison ids."""
-    parts = sorted(_ids(suite, runs[0]))[0].split("|")
-    usual = ("split:test", "shots:0", "seed:0", "temp:0", "top_p:1", "top_k:0", "rep:1")
-    skip = ("tcm-eval", "task", "data", "metric", "read")
-    return ", ".join(p for p in parts if p.partition(":")[0] not in skip and p not in usual)
+def _ways(suite: str, groups: Sequence[Sequence[Run]]) -> list[str]:
+    """Return for each group how it was asked, in the parts of its comparison ids that not all groups share."""
+    asked = [_parts(cid) for group in groups for cid in sorted(_ids(suite, group[0]))[:1]]
+    shared = set.intersection(*map(set, asked))
+    return [", ".join(part for part in parts if part not in shared) for parts in asked]
 
 
-def _by_task(suite: str, runs: Sequence[Run], way: str) -> Table:
+def _parts(cid: str) -> list[str]:
+    """Return the parts of a comparison id; the metric, whose signature has bars of its own, is one of them."""
+    before, _, metric = cid.partition("|metric:")
+    return [*before.split("|"), *([f"metric:{metric}"] if metric else [])]
+
+
+def _by_task(suite: str, runs: Sequence[Run], way: str, chosen: str | None) -> Table:
     columns: dict[tuple[str, str, str], None] = {}
     for run in runs:
         for task, metrics in run.summary["tasks"].items():
             if task.partition("/")[0] == suite:
-                headline = run.manifest["tasks"][task]["headline"]
-                columns[task, headline, metrics[headline]["comparison_id"]] = None
+                shown = _shown(run, task, chosen)
+                columns[task, shown, metrics[shown]["comparison_id"]] = None
     ordered = sorted(columns)
     names, legend = _column_names(ordered, runs)
     rows = []
@@ -99,8 +113,8 @@ def _column_names(columns: Sequence[tuple[str, str, str]], runs: Sequence[Run]) 
 
 def _differs(cid: str, ways: Sequence[str]) -> str:
     """Return the parts of a comparison id in which it is not like the others."""
-    shared = set.intersection(*(set(way.split("|")) for way in ways))
-    return ", ".join(part for part in cid.split("|") if part not in shared)
+    shared = set.intersection(*(set(_parts(way)) for way in ways))
+    return ", ".join(part for part in _parts(cid) if part not in shared)
 
 
 def _chance(task: str, metric: str, cid: str, runs: Sequence[Run]) -> float | None:
@@ -146,8 +160,7 @@ def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tupl
     return out
 
 
-def _by_discipline(suite: str, runs: Sequence[Run], way: str) -> Table | None:
-    metric = "accuracy"
+def _by_discipline(suite: str, runs: Sequence[Run], way: str, metric: str) -> Table | None:
     there = [run for run in runs if run.summary.get("suites", {}).get(suite, {}).get("disciplines")]
     groups: dict[str, list[Run]] = {}
     for run in there:
@@ -172,7 +185,7 @@ def _by_discipline(suite: str, runs: Sequence[Run], way: str) -> Table | None:
         notes.append(f"Not here, for they were asked other questions or in another way: {', '.join(left)}.")
     table_rows = _ranked(shown, suite)
     return Table(
-        f"{suite} — accuracy by discipline{way}", [columns[i] for i in kept], table_rows, [*notes, *_marks(most, suite)]
+        f"{suite} — {metric} by discipline{way}", [columns[i] for i in kept], table_rows, [*notes, *_marks(most, suite)]
     )
 
 
