@@ -46,10 +46,7 @@ def _shown(run: Run, task: str, metric: str | None) -> str:
 
 def _ids(suite: str, run: Run) -> set[str]:
     """Return the comparison ids of a run's headline numbers in one suite."""
-    tasks = run.summary["tasks"]
-    return {
-        tasks[t][run.manifest["tasks"][t]["headline"]]["comparison_id"] for t in tasks if t.partition("/")[0] == suite
-    }
+    return {_headline_id(run, task) for task in run.summary["tasks"] if task.partition("/")[0] == suite}
 
 
 def _alike(suite: str, runs: Sequence[Run]) -> list[list[Run]]:
@@ -68,10 +65,18 @@ def _alike(suite: str, runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def _ways(suite: str, groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Return for each group how it was asked, in the parts of its comparison ids that not all groups share."""
-    asked = [_parts(cid) for group in groups for cid in sorted(_ids(suite, group[0]))[:1]]
-    shared = set.intersection(*map(set, asked))
-    return [", ".join(part for part in parts if part not in shared) for parts in asked]
+    """Return for each group what sets its questions apart from the others': parts of the id of a task that all groups share."""
+    asked = [{t for t in group[0].summary["tasks"] if t.partition("/")[0] == suite} for group in groups]
+    common = sorted(set.intersection(*asked))
+    if not common:
+        return [", ".join(sorted(task.partition("/")[2] for task in tasks)) for tasks in asked]
+    parts = [_parts(_headline_id(group[0], common[0])) for group in groups]
+    shared = set.intersection(*map(set, parts))
+    return [", ".join(part for part in own if part not in shared) for own in parts]
+
+
+def _headline_id(run: Run, task: str) -> str:
+    return str(run.summary["tasks"][task][run.manifest["tasks"][task]["headline"]]["comparison_id"])
 
 
 def _parts(cid: str) -> list[str]:
