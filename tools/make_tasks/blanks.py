@@ -10,9 +10,9 @@ from harness.knowledge.files import diseases, formulas, herbs
 from tools.make_tasks import facts
 from tools.make_tasks.diseases import BOOKS, cases, explain, parts
 from tools.make_tasks.draft import BlankDraft, cite
+from tools.make_tasks.formulas import ROLES_DIFFER, title
 from tools.make_tasks.formulas import explain as explain_formula
-from tools.make_tasks.formulas import title
-from tools.make_tasks.herbs import PHARMACOPOEIA, dose_of
+from tools.make_tasks.herbs import dose_of, official
 from tools.make_tasks.herbs import explain as explain_herb
 
 LONGEST = 6
@@ -36,7 +36,7 @@ def blank(field: str, splits: Mapping[str, str]) -> Iterator[BlankDraft]:
 
 def _herbs() -> Iterator[BlankDraft]:
     for herb in herbs():
-        if herb.source.work != PHARMACOPOEIA:
+        if not official(herb):
             continue
         name = f"herb:{herb.name}"
         dose = dose_of(herb)
@@ -90,12 +90,11 @@ def _formulas() -> Iterator[BlankDraft]:
         if (
             len(formula.composition) > 2
             and "君" in alone
-            and formula.source.work
+            and formula.name not in ROLES_DIFFER
             and alone["君"][:2] not in formula.name
         ):
-            second = next(
-                (r for r in ("臣", "使", "佐使", "佐") if r in alone and alone[r][:2] not in formula.name), None
-            )
+            asked = ("臣", "使", "佐使", "佐") if len(formula.composition) <= 5 else ()
+            second = next((r for r in asked if r in alone and alone[r][:2] not in formula.name), None)
             question = f"{title(formula)}的君药是____" + (f"，{second}药是____。" if second else "。")
             answer = tuple(_herb_names(alone[r]) for r in ("君", second) if r)
             yield _of_formula(formula, "roles", question, answer)

@@ -108,7 +108,11 @@ def _even_out(drafts: Sequence[Draft], found: dict[str, tuple[str, ...]], quota:
                 continue
             for often in sorted(wrong, key=lambda s: quota.get(s, -9.0)):
                 rest = [s for s in wrong if s != often]
-                if quota.get(often, -9.0) < quota[few] - 1 and not _echo_gives_away(draft, [*rest, few]):
+                if (
+                    quota.get(often, -9.0) < quota[few] - 1
+                    and compatible(few, rest)
+                    and not _echo_gives_away(draft, [*rest, few])
+                ):
                     found[draft.key] = (*rest, few)
                     quota[few] -= 1
                     if often in quota:
@@ -143,9 +147,15 @@ def _first(ranked: Sequence[str], need: int) -> list[str]:
     for s in ranked:
         if len(chosen) == need:
             break
-        if s not in chosen:
+        if compatible(s, chosen):
             chosen.append(s)
     return chosen
+
+
+def compatible(text: str, others: Iterable[str]) -> bool:
+    """Tell whether an option may stand beside others: not where one says all that another says and more."""
+    lists = "、" in text or text.endswith(("经", "g")) or len(text) < 3
+    return not any(text == o if lists or "、" in o else text in o or o in text for o in others)
 
 
 def _echo_gives_away(draft: Draft, wrong: Sequence[str]) -> bool:

@@ -167,19 +167,24 @@ def unfit_formulas(case: Case, among: Sequence[Case]) -> list[str]:
     """Return the formulas of other patterns that the knowledge base nowhere gives for a pattern like this one."""
     fitting = formulas_for(case.bare, case.pattern.principle) | kinds(case.pattern.formula or "")
     texts = {c.pattern.formula for c in among if c.pattern.formula and not kinds(c.pattern.formula) & fitting}
-    return sorted(texts)
+    return sorted(texts - {c.pattern.formula for c in among if c.disease != case.disease and _akin(case, c)})
+
+
+def _akin(case: Case, other: Case) -> bool:
+    """Tell whether two patterns sound so alike that what is given for one could be defended for the other."""
+    own, theirs = set(case.bare) - set("证之"), set(other.bare) - set("证之")
+    return len(own & theirs) >= 3 or own <= theirs or theirs <= own
 
 
 def unfit_principles(case: Case, among: Sequence[Case]) -> list[str]:
-    """Return the principles of other patterns that share too few characters with this one's to be arguable."""
+    """Return the principles of other patterns that differ enough from this one's, and whose patterns do too."""
     own = case.pattern.principle
-    return sorted(
-        {
-            c.pattern.principle
-            for c in among
-            if c.bare != case.bare and _characters_shared(own, c.pattern.principle) <= 0.5
-        }
-    )
+    alike = {c.pattern.principle for c in among if c.bare == case.bare or _shares_pathology(case, c)}
+    return sorted({c.pattern.principle for c in among if _characters_shared(own, c.pattern.principle) <= 0.5} - alike)
+
+
+def _shares_pathology(case: Case, other: Case) -> bool:
+    return len((set(case.bare) & set(other.bare)) - set("证之虚")) >= 2
 
 
 def _characters_shared(a: str, b: str) -> float:

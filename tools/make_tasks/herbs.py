@@ -21,7 +21,6 @@ NATURES = {
     "热": "热",
     "大热": "热",
 }
-PHARMACOPOEIA = "中华人民共和国药典"
 _TAUGHT = frozenset(
     [
         "合欢皮",
@@ -136,6 +135,11 @@ def _in_recipes() -> frozenset[str]:
     return frozenset(used | {h.base for h in herbs() if h.name in used and h.base})
 
 
+def official(herb: Herb) -> bool:
+    """Tell whether the Pharmacopoeia of 2020 has the medicinal (some stood in the one of 2015 only)."""
+    return herb.source.work == "中华人民共和国药典" and herb.source.edition.startswith("2020")
+
+
 def in_textbook(herb: Herb) -> bool:
     """Tell whether the textbook classes the medicinal; for others the knowledge base's class is its writers' own."""
     return herb.name in _TAUGHT or herb.name in _in_recipes()
@@ -144,16 +148,16 @@ def in_textbook(herb: Herb) -> bool:
 def single() -> Iterator[Draft]:
     """Yield one-answer questions."""
     everything = herbs()
-    official = [h for h in everything if h.source.work == PHARMACOPOEIA]
-    yield from _natures(official)
-    yield from _channels(official)
-    yield from _flavours(official)
-    yield from _doses(official)
+    stated = [h for h in everything if official(h)]
+    yield from _natures(stated)
+    yield from _channels(stated)
+    yield from _flavours(stated)
+    yield from _doses(stated)
     taught = tuple(h for h in everything if in_textbook(h))
     yield from _categories(taught)
     yield from _of_category(taught)
-    yield from _toxic(official)
-    yield from _pregnancy(official)
+    yield from _toxic(stated)
+    yield from _pregnancy(stated)
 
 
 def explain(herb: Herb) -> str:
@@ -190,15 +194,15 @@ def draft_of(
     )
 
 
-def _natures(official: list[Herb]) -> Iterator[Draft]:
-    for herb in official:
+def _natures(stated: list[Herb]) -> Iterator[Draft]:
+    for herb in stated:
         same = frozenset(n for n, family in NATURES.items() if family == NATURES[herb.nature])
         yield draft_of(herb, "nature", f"《中国药典》载{herb.name}的药性为", herb.nature, pool="nature", excluded=same)
 
 
-def _channels(official: list[Herb]) -> Iterator[Draft]:
-    names = {channels_of(h): frozenset(h.channels) for h in official}
-    for herb in official:
+def _channels(stated: list[Herb]) -> Iterator[Draft]:
+    names = {channels_of(h): frozenset(h.channels) for h in stated}
+    for herb in stated:
         own = frozenset(herb.channels)
         same = frozenset(name for name, other in names.items() if other == own)
         yield draft_of(
@@ -206,12 +210,12 @@ def _channels(official: list[Herb]) -> Iterator[Draft]:
         )
 
 
-def _flavours(official: list[Herb]) -> Iterator[Draft]:
+def _flavours(stated: list[Herb]) -> Iterator[Draft]:
     def plain(flavours: tuple[str, ...]) -> frozenset[str]:
         return frozenset(f.removeprefix("微") for f in flavours)
 
-    names = {"、".join(h.flavours): plain(h.flavours) for h in official}
-    for herb in official:
+    names = {"、".join(h.flavours): plain(h.flavours) for h in stated}
+    for herb in stated:
         own = plain(herb.flavours)
         same = frozenset(name for name, other in names.items() if other == own)
         yield draft_of(
@@ -231,9 +235,9 @@ def dose_of(herb: Herb) -> str | None:
     return f"{herb.dose.low:g}～{herb.dose.high:g}g"
 
 
-def _doses(official: list[Herb]) -> Iterator[Draft]:
-    ranges = {dose_of(h): h.dose for h in official if dose_of(h)}
-    for herb in official:
+def _doses(stated: list[Herb]) -> Iterator[Draft]:
+    ranges = {dose_of(h): h.dose for h in stated if dose_of(h)}
+    for herb in stated:
         own = dose_of(herb)
         if own is None or herb.dose is None:
             continue
@@ -263,23 +267,23 @@ def _of_category(everything: tuple[Herb, ...]) -> Iterator[Draft]:
 
 
 def _opposed(
-    official: list[Herb], kind: str, classes: tuple[str, str], of: Callable[[Herb], str], questions: tuple[str, str]
+    stated: list[Herb], kind: str, classes: tuple[str, str], of: Callable[[Herb], str], questions: tuple[str, str]
 ) -> Iterator[Draft]:
     """Yield questions for one class among the other and the other way round, so that no herb is always the answer."""
-    first = [h for h in official if of(h) == classes[0]]
-    second = [h for h in official if of(h) == classes[1]]
+    first = [h for h in stated if of(h) == classes[0]]
+    second = [h for h in stated if of(h) == classes[1]]
     for chosen, others, question, word in ((first, second, questions[0], "a"), (second, first, questions[1], "b")):
         same = frozenset(h.name for h in chosen)
         for herb in chosen[:: max(1, len(chosen) // max(1, len(others)))]:
             yield draft_of(herb, f"{kind}-{word}", question, herb.name, pool=kind, excluded=same)
 
 
-def _toxic(official: list[Herb]) -> Iterator[Draft]:
+def _toxic(stated: list[Herb]) -> Iterator[Draft]:
     def of(herb: Herb) -> str:
         return "无毒" if herb.toxicity == "无毒" else "有毒"
 
     yield from _opposed(
-        official,
+        stated,
         "toxicity",
         ("有毒", "无毒"),
         of,
@@ -290,9 +294,9 @@ def _toxic(official: list[Herb]) -> Iterator[Draft]:
     )
 
 
-def _pregnancy(official: list[Herb]) -> Iterator[Draft]:
+def _pregnancy(stated: list[Herb]) -> Iterator[Draft]:
     yield from _opposed(
-        official,
+        stated,
         "pregnancy",
         ("forbidden", "caution"),
         lambda herb: herb.pregnancy,

@@ -13,7 +13,7 @@ from tools.make_tasks.deal import WIDTH
 from tools.make_tasks.diseases import BOOKS, Case, parts
 from tools.make_tasks.draft import Draft, cite, rank
 from tools.make_tasks.formulas import ROLES_DIFFER, explain, kin, own_herbs, title
-from tools.make_tasks.herbs import PHARMACOPOEIA, in_textbook
+from tools.make_tasks.herbs import in_textbook, official
 
 Splits = Mapping[str, str]
 
@@ -133,15 +133,15 @@ class _Trait:
 
 
 def _traits() -> Iterator[_Trait]:
-    official = [h for h in herbs() if h.source.work == PHARMACOPOEIA]
+    stated = [h for h in herbs() if official(h)]
 
     def those(test: Callable[[Herb], bool]) -> frozenset[str]:
-        return frozenset(h.name for h in official if test(h))
+        return frozenset(h.name for h in stated if test(h))
 
-    for channel in sorted({c for h in official for c in h.channels}):
+    for channel in sorted({c for h in stated for c in h.channels}):
         has = those(lambda h, c=channel: c in h.channels)  # type: ignore[misc]
         yield _Trait("channels", channel, f"下列药物中，《中国药典》载其归{channel}经的有", has, has)
-    for category in sorted({h.category for h in official}):
+    for category in sorted({h.category for h in stated}):
         same = frozenset(h.name for h in herbs() if h.category == category)
         taught = frozenset(h.name for h in herbs() if h.category == category and in_textbook(h))
         yield _Trait("category", category, f"下列药物中，《中药学》归入{category}的有", taught, same)
@@ -251,6 +251,7 @@ class _Claim:
     group: str
     explanation: str
     source: Source
+    near: frozenset[str] = frozenset()
 
     def said(self, value: str) -> str:
         """Return the statement with this value in it."""
@@ -271,7 +272,9 @@ def _mixed(claims: Sequence[_Claim], field: str, template: str, question: str, s
             free = [v for v in claim.unfit if claim.said(v) not in taken]
             if not free:
                 break
-            value = max(free, key=lambda v, c=claim: balance[v] + rank(seed, c.key + v) / 2**64)  # type: ignore[misc]
+            due = [v for v in free if balance[v] > 0] or free
+            rate = {v: (v in claim.near, balance[v], rank(seed, claim.key + v)) for v in due}
+            value = max(due, key=lambda v, r=rate: r[v])  # type: ignore[misc]
             balance[value] -= 1
             wrong.append(claim.said(value))
         if len(true) + len(wrong) < WIDTH:
@@ -339,12 +342,11 @@ def _pair(case: Case, value: str, unfit: Iterable[str], attribute: str) -> _Clai
         group=case.fact,
         explanation=diseases.explain(case),
         source=case.disease.source,
+        near=frozenset(p.principle if attribute == "principle" else p.formula or "" for p in case.disease.patterns),
     )
 
 
 def _unfit(case: Case, cases: Sequence[Case], attribute: str, splits: Splits) -> list[str]:
-    """Return values of other patterns of the same split that are wrong for this one, its own disease's first."""
+    """Return values of other patterns of the same split that are wrong for this one."""
     here = [c for c in cases if splits[f"disease:{c.disease.name}"] == splits[f"disease:{case.disease.name}"]]
-    bad = diseases.unfit_formulas(case, here) if attribute == "formula" else diseases.unfit_principles(case, here)
-    own = [b for b in bad if any(b in (p.formula, p.principle) for p in case.disease.patterns)]
-    return own if len(own) > 1 else bad
+    return diseases.unfit_formulas(case, here) if attribute == "formula" else diseases.unfit_principles(case, here)
