@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from harness.errors import UsageError, unknown
 from harness.registry import adapter_names, get_adapter
 from harness.specs import Closed
+from harness.suites import default_data_root
 from harness.types import BatchModel, Model
 
 
@@ -30,6 +31,20 @@ class Way(Closed):
     needs: str = ""
 
 
+class Price(Closed):
+    """What a provider asks for a million tokens, as read on `date` at `source`; reasoning counts as output."""
+
+    input: float
+    output: float
+    currency: str
+    date: str
+    source: str
+
+    def of(self, tokens_in: float, tokens_out: float) -> float:
+        """Return the cost of so many tokens. Discounts for cached or batched tokens are left out: it is an upper bound."""
+        return (tokens_in * self.input + tokens_out * self.output) / 1e6
+
+
 class Entry(Closed):
     """One alias of `registry.yaml`. The first way that is possible here is taken."""
 
@@ -40,6 +55,7 @@ class Entry(Closed):
     trained_on: tuple[str, ...] = ()
     published_only: bool = False
     confirmed: bool = True
+    price: Price | None = None
     notes: str = ""
 
 
@@ -54,6 +70,7 @@ class Subject:
     own_system: str | None = None
     max_tokens: int | None = None
     trained_on: tuple[str, ...] = ()
+    price: Price | None = None
 
     def build(self) -> Model | BatchModel:
         """Return the model, ready to answer; raise UsageError for wrong settings, Fatal when it cannot be reached."""
@@ -84,10 +101,35 @@ def entries() -> Mapping[str, Entry]:
             raise UsageError(f"model registry {file} does not exist (TCM_EVAL_REGISTRY names it)")
         try:
             raw = yaml.safe_load(file.read_text("utf-8")) or {}
-            found.update({str(name): Entry.model_validate(entry) for name, entry in raw.items()})
+            found.update({str(name): _placed(Entry.model_validate(entry), file.parent) for name, entry in raw.items()})
         except (yaml.YAMLError, ValidationError, AttributeError) as error:
             raise UsageError(f"{file}: {error}") from None
     return found
+
+
+def _placed(entry: Entry, folder: Path) -> Entry:
+    """Return the entry with its settings that begin with `./` as paths from the registry file's own folder."""
+    ways = []
+    for way in entry.ways:
+        settings = {
+            key: str(folder / value[2:]) if isinstance(value, str) and value.startswith("./") else value
+            for key, value in way.settings.items()
+        }
+        ways.append(way.model_copy(update={"settings": settings}))
+    return entry.model_copy(update={"ways": tuple(ways)})
+
+
+def known_price(provider: str, model: str) -> Price | None:
+    """Return the price of a provider's model if an alias states it."""
+    for entry in entries().values():
+        if entry.price and any(way.provider == provider and way.model == model for way in entry.ways):
+            return entry.price
+    return None
+
+
+def checkpoint(name: str) -> Path:
+    """Return where `tcm-eval train` keeps the newest checkpoint of that name; it need not exist."""
+    return default_data_root() / "checkpoints" / name / "latest"
 
 
 def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> list[Subject]:
@@ -106,7 +148,8 @@ def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> 
             )
         if not model:
             raise UsageError(f"--model {text}: the part after '/' is empty. Example: server/qwen2.5-7b-instruct")
-        return [Subject(name or text, provider, model, _reachable(provider, settings))]
+        price = known_price(provider, model)
+        return [Subject(name or text, provider, model, _reachable(provider, settings), price=price)]
     if text not in entries():
         if text in adapter_names():
             raise UsageError(f"--model {text}: add the model's name after '/', for example {text}/NAME")
@@ -137,23 +180,36 @@ def _from_entry(alias: str, entry: Entry, settings: Mapping[str, Any], name: str
                 f"{alias} cannot be run here yet. Tried:{tried or ' nothing: it has no way declared.'}\n"
                 f"Ways out:\n  - serve it anywhere with an OpenAI-compatible server, then: "
                 f"tcm-eval run --model {alias} --base-url http://127.0.0.1:8000/v1 ...\n"
+                f"{_more_ways_out(entry)}"
                 f"  - name another model: see `tcm-eval models list`"
             )
         way = possible[0]
-    merged = {**way.settings, **settings}
-    common = Subject(name or alias, way.provider, way.model, merged, None, entry.max_tokens, entry.trained_on)
+    merged = {**_own_settings(way, settings), **settings}
+    model = way.model
+    if model.startswith("checkpoint:"):
+        model = str(checkpoint(model.removeprefix("checkpoint:")).resolve())
+    price = None if "base_url" in settings else entry.price
+    known = (entry.max_tokens, entry.trained_on, price)
+    common = Subject(name or alias, way.provider, model, merged, None, *known)
     if entry.own_system is None:
         return [common]
-    own = Subject(
-        f"{name or alias} (own prompt)",
-        way.provider,
-        way.model,
-        merged,
-        entry.own_system,
-        entry.max_tokens,
-        entry.trained_on,
-    )
-    return [common, own]
+    return [common, Subject(f"{name or alias} (own prompt)", way.provider, model, merged, entry.own_system, *known)]
+
+
+def _more_ways_out(entry: Entry) -> str:
+    made = [way.model.partition(":")[2] for way in entry.ways if way.model.startswith("checkpoint:")]
+    keys = dict.fromkeys(way.settings["key_env"] for way in entry.ways if "key_env" in way.settings)
+    lines = [
+        f"  - train it here: tcm-eval train (its checkpoint {name} is then found by itself)\n" for name in made[:1]
+    ]
+    return "".join([*lines, *(f"  - set its key: export {key}=...\n" for key in keys)])
+
+
+def _own_settings(way: Way, stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the way's settings. A key that belongs to the way's own address never goes to one that the user states."""
+    if "base_url" not in stated:
+        return way.settings
+    return {key: value for key, value in way.settings.items() if key not in ("base_url", "key_env", "key_file")}
 
 
 def obstacle(way: Way) -> str:
@@ -170,6 +226,8 @@ def obstacle(way: Way) -> str:
             return "no GPU was found"
         if kind == "hub" and not _in_hub_cache(rest):
             return f"{rest} is not in the local model cache (fetch it once with: hf download {rest})"
+        if kind == "checkpoint" and not checkpoint(rest).is_dir():
+            return f"no checkpoint of {rest} was made here (tcm-eval train)"
         if kind == "folder" and not Path(os.path.expandvars(rest)).expanduser().is_dir():
             return f"folder {rest} does not exist"
     return ""

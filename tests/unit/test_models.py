@@ -1,0 +1,92 @@
+"""What `--model` means: aliases, keys that stay with their host, local checkpoints, prices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UsageError
+from harness.models import Price, checkpoint, entries, known_price, obstacle, resolve
+from harness.registry import adapter_names
+
+
+def test_every_alias_is_whole() -> None:
+    for alias, entry in entries().items():
+        assert entry.title and (entry.ways or entry.published_only), alias
+        for way in entry.ways:
+            assert way.provider in adapter_names(), alias
+            template = way.settings.get("chat_template")
+            assert template is None or Path(template).is_file(), alias
+            if way.provider == "server":
+                assert str(way.settings["base_url"]).startswith("https://") and way.settings["key_env"], alias
+        if entry.price:
+            assert entry.price.date and entry.price.source.startswith("https://"), alias
+
+
+def test_the_papers_fourteen_models_are_there_and_guesses_are_marked() -> None:
+    paper = [
+        "gpt-4o-mini",
+        "gpt-4o",
+        "gemini-2.0-flash",
+        "gemini-2.5-pro",
+        "deepseek",
+        "grok-3",
+        "tongyi-qwen",
+        "kimi",
+        "claude-3",
+    ]
+    paper += ["bentsao", "huatuo", "zhongjing", "bencao", "ladder-base"]
+    assert len(paper) == 14 and set(paper) <= set(entries())
+    assert not any(entries()[name].confirmed for name in ("deepseek", "tongyi-qwen", "kimi", "claude-3"))
+    with pytest.raises(UsageError, match="only its published numbers"):
+        resolve("bencao", {})
+
+
+def test_a_key_of_an_alias_never_goes_to_an_address_that_the_user_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XAI_API_KEY", "sk-planted")
+    [own] = resolve("grok-3", {})
+    assert own.settings["key_env"] == "XAI_API_KEY"
+    [other] = resolve("grok-3", {"base_url": "http://127.0.0.1:1/v1"})
+    assert "key_env" not in other.settings and other.model == "grok-3" and other.price is None
+    [named] = resolve("grok-3", {"base_url": "http://127.0.0.1:1/v1", "key_env": "MINE"})
+    assert named.settings["key_env"] == "MINE"
+
+
+def test_the_newest_local_checkpoint_comes_first_and_without_any_the_ways_out_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TCM_EVAL_DATA", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"(?s)no checkpoint of ladder-base.*--base-url.*tcm-eval train"):
+        resolve("ladder-base", {})
+    made = tmp_path / "checkpoints" / "run-1"
+    made.mkdir(parents=True)
+    checkpoint("ladder-base").parent.mkdir()
+    checkpoint("ladder-base").symlink_to(made)
+    common, own = resolve("ladder-base", {})
+    assert common.model == str(made) and own.own_system == "ladder-paper" and common.provider in ("hf", "vllm")
+
+
+def test_a_missing_key_is_named_as_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
+    with pytest.raises(UsageError, match=r"(?s)DASHSCOPE_API_KEY is not set.*export DASHSCOPE_API_KEY"):
+        resolve("qwen3-max", {})
+    assert obstacle(entries()["guess"].ways[0]) == ""
+
+
+def test_prices_are_per_million_tokens_and_found_for_plain_names_too() -> None:
+    price = known_price("openai", "gpt-4o")
+    assert isinstance(price, Price) and price.of(1_000_000, 100_000) == pytest.approx(3.5)
+    assert known_price("openai", "no-such") is None
+
+
+def test_a_users_own_file_may_replace_an_alias(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("guess:\n  title: mine\n  ways:\n    - {provider: echo, model: first}\n")
+    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
+    entries.cache_clear()
+    try:
+        assert resolve("guess", {})[0].model == "first"
+    finally:
+        entries.cache_clear()
