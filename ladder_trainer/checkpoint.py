@@ -43,7 +43,7 @@ def claim(output: Path, recipe: Recipe, *, resume: bool) -> None:
                 f"{output} holds a checkpoint of another recipe ({there['name']}):{shown}\n"
                 "Choose another --output, or give that recipe and its settings again."
             )
-        if not resume:
+        if not resume and any(output.glob(f"*/checkpoint-*/{MARK}")):
             raise UsageError(
                 f"{output} holds an earlier run of this recipe. Go on with --resume, or choose another --output."
             )

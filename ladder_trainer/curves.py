@@ -58,8 +58,9 @@ def _png(found: Sequence[tuple[str, Mapping[str, list[tuple[float, float]]]]], p
     except ImportError:
         return None
     rows = (len(found) + 2) // 3
-    figure = Figure(figsize=(12, 3 * rows), layout="constrained")
+    figure = Figure(figsize=(12, 3.2 * rows))
     FigureCanvasAgg(figure)
+    figure.subplots_adjust(0.06, 0.22 / rows, 0.98, 1 - 0.25 / rows, wspace=0.2, hspace=0.45)
     for place, (name, lines) in enumerate(found, 1):
         axes = figure.add_subplot(rows, 3, place)
         for colour, (key, points) in zip(COLOURS, lines.items(), strict=False):

@@ -15,7 +15,7 @@ from harness.suites import Catalogue
 from ladder_trainer import card, checkpoint, curves, grpo, memory, sft
 from ladder_trainer.arguments import on_cpu
 from ladder_trainer.config import load_recipe
-from ladder_trainer.data import Document, Material, gather, worded_answer
+from ladder_trainer.data import Document, Material, chosen_tasks, gather, worded_answer
 from ladder_trainer.evaluate import evaluate
 from ladder_trainer.monitor import Warnings, callback
 from ladder_trainer.quiet import quiet
@@ -112,6 +112,7 @@ def _need_packages() -> None:
 def _prepare(one: Run) -> tuple[Any, Material]:
     """Return the tokenizer and the checked training data; claim the output folder."""
     recipe, catalogue = one.recipe, one.sources.catalogue()
+    chosen_tasks(recipe.data, catalogue)
     if recipe.start.tokenizer == CHARACTERS:
         seen = gather(recipe, catalogue, lambda _chat: 0)
         tokenizer = load_tokenizer(recipe, _texts(seen))
