@@ -204,7 +204,7 @@ def _facts(field: str, splits: Mapping[str, str]) -> Iterator[BlankDraft]:
         ):
             continue
         gap = facts.cloze(fact, fact.object[0])
-        if gap and len(facts.same_gap(field)[gap]) == 1:
+        if gap and fact.relation not in facts.DESCRIPTIONS and len(facts.same_gap(field)[gap]) == 1:
             yield _of_fact((fact,), f"{gap}。", (_spellings(fact),))
             by_term[fact.term, splits[f"fact:{fact.id}"]].append((fact, gap))
     for pairs in by_term.values():

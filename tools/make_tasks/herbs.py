@@ -135,6 +135,10 @@ def _in_recipes() -> frozenset[str]:
     return frozenset(used | {h.base for h in herbs() if h.name in used and h.base})
 
 
+AVOIDED = frozenset({"大皂角", "天山雪莲"})
+"""The Pharmacopoeia says 忌 of these in pregnancy, neither 禁用 nor 慎用: not asked for, and no distractors."""
+
+
 def official(herb: Herb) -> bool:
     """Tell whether the Pharmacopoeia of 2020 has the medicinal (some stood in the one of 2015 only)."""
     return herb.source.work == "中华人民共和国药典" and herb.source.edition.startswith("2020")
@@ -299,7 +303,7 @@ def _pregnancy(stated: list[Herb]) -> Iterator[Draft]:
         stated,
         "pregnancy",
         ("forbidden", "caution"),
-        lambda herb: herb.pregnancy,
+        lambda herb: "avoided" if herb.name in AVOIDED else herb.pregnancy,
         (
             "下列药物中，《中国药典》规定孕妇禁用（而非慎用）的是",
             "下列药物中，《中国药典》规定孕妇慎用（而非禁用）的是",

@@ -13,7 +13,7 @@ from tools.make_tasks.deal import WIDTH
 from tools.make_tasks.diseases import BOOKS, Case, parts
 from tools.make_tasks.draft import Draft, cite, rank
 from tools.make_tasks.formulas import ROLES_DIFFER, explain, kin, own_herbs, title
-from tools.make_tasks.herbs import in_textbook, official
+from tools.make_tasks.herbs import AVOIDED, in_textbook, official
 
 Splits = Mapping[str, str]
 
@@ -152,7 +152,8 @@ def _traits() -> Iterator[_Trait]:
     toxic, harmless = those(lambda h: h.toxicity != "无毒"), those(lambda h: h.toxicity == "无毒")
     yield _Trait("toxicity-a", "有毒", "下列药物中，《中国药典》性味项下标明毒性的有", toxic, toxic)
     yield _Trait("toxicity-b", "无毒", "下列药物中，《中国药典》性味项下未标明毒性的有", harmless, harmless)
-    forbidden, caution = those(lambda h: h.pregnancy == "forbidden"), those(lambda h: h.pregnancy == "caution")
+    forbidden = those(lambda h: h.pregnancy == "forbidden" and h.name not in AVOIDED)
+    caution = those(lambda h: h.pregnancy == "caution")
     yield _Trait("pregnancy-a", "forbidden", "下列药物中，《中国药典》规定孕妇禁用的有", forbidden, forbidden)
     yield _Trait("pregnancy-b", "caution", "下列药物中，《中国药典》规定孕妇慎用（而非禁用）的有", caution, caution)
 
