@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: demo test check tasks setup setup-dev clean
+.PHONY: demo test check tasks setup setup-dev fonts clean
 
 setup: $(VENV)/.ready
-setup-dev: $(VENV)/.ready-dev
+setup-dev: $(VENV)/.ready-dev fonts
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -23,6 +23,15 @@ $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install -c constraints.txt torch
 	$(BIN)/pip install -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.ready
+
+# A font for Chinese labels in figures. Without one labels are English, and the tests that need it are skipped.
+FONT := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
+fonts:
+	@test -e $(FONT) || ! command -v apt-get >/dev/null || \
+	  { $(ROOT) apt-get install -y -qq --no-install-recommends fonts-wqy-microhei >/dev/null 2>&1 || \
+	    { $(ROOT) apt-get update -qq && $(ROOT) apt-get install -y -qq --no-install-recommends fonts-wqy-microhei; } >/dev/null 2>&1 || \
+	    echo "no Chinese font for figures: apt-get install fonts-wqy-microhei"; }
 
 demo: setup
 	$(BIN)/tcm-eval run --model guess --model echo/first --tasks tcm_core --output results/demo

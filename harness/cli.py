@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from harness.baseline import Side
     from harness.gate import GateSpec
     from harness.pipeline import Done, RunSpec
     from harness.plan import Encoder
+    from harness.report.figures import Wanted
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -37,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_score(commands)
     _add_leaderboard(commands)
+    _add_figures(commands)
     _add_compare(commands)
     _add_gate(commands)
     _add_baseline(commands)
@@ -63,6 +65,7 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("--tasks", required=True, metavar="NAMES", help="suites, suite/task, or all; separated by commas")
     work = _asking(run)
+    work.add_argument("--figures", action="store_true", help="draw figures into OUTPUT/figures when done")
     work.add_argument("--quiet", action="store_true", help="print errors only")
     work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
     run.set_defaults(call=_run)
@@ -148,6 +151,22 @@ def _add_leaderboard(commands: Any) -> None:
     board.add_argument("--no-published", action="store_true", help="leave published numbers out")
     _output(board)
     board.set_defaults(call=_leaderboard)
+
+
+def _add_figures(commands: Any) -> None:
+    figures = commands.add_parser(
+        "figures", help="draw runs as figures for a paper, each with its numbers as CSV (needs tcm-eval[figures])"
+    )
+    figures.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
+    figures.add_argument("--output", type=Path, default=Path("results/figures"), metavar="DIR", help="where figures go")
+    figures.add_argument("--format", default="png", metavar="NAMES", help="png, svg, pdf, separated by commas")
+    figures.add_argument("--width", choices=("column", "page"), default="page", help="3.4 or 7 inches (default: page)")
+    figures.add_argument("--font-size", type=float, default=8.0, metavar="POINTS", help="5 to 24 (default: 8)")
+    figures.add_argument("--language", choices=("zh", "en"), default="en", help="of the labels (default: en)")
+    figures.add_argument(
+        "--published", default="all", metavar="MODELS", help="whose published numbers to show: all, none, or names"
+    )
+    figures.set_defaults(call=_figures)
 
 
 def _add_compare(commands: Any) -> None:
@@ -319,6 +338,10 @@ def _run(args: argparse.Namespace) -> int:
         finished += run(_spec(args, model, name), Silent() if args.quiet else Console())
     if not args.quiet:
         _print_finished(finished, args.output)
+    if args.figures:
+        _draw(
+            [done.folder for done in finished], args.output / "figures", "all", sys.stderr if args.json else sys.stdout
+        )
     if args.json:
         for done in finished:
             print(_json({"run": str(done.folder), "summary": done.summary}))  # noqa: T201 - the command's product
@@ -408,6 +431,28 @@ def _leaderboard(args: argparse.Namespace) -> int:
     for note in notes:
         print(note, file=sys.stderr)  # noqa: T201 - beside the product, so that a redirected table stays clean
     return DONE
+
+
+def _figures(args: argparse.Namespace) -> int:
+    from harness.report.figures import Wanted, formats
+
+    wanted = Wanted(formats(args.format), args.width, args.font_size, args.language)
+    _draw(args.runs, args.output, args.published, sys.stdout, wanted)
+    return DONE
+
+
+def _draw(folders: Sequence[Path], output: Path, others: str, out: TextIO, wanted: Wanted | None = None) -> None:
+    """Draw runs and say which files were written, and on stderr what was left out."""
+    from harness.models import published_root
+    from harness.report.chosen import chosen
+    from harness.report.figures import Wanted, draw, only
+    from harness.report.results import published
+
+    runs, left = chosen(folders)
+    drawn = draw(runs, only(published(published_root()), others), output, wanted or Wanted())
+    print("\n".join(str(path) for path in drawn.files), file=out)
+    for note in (*left, *drawn.notes):
+        print(note, file=sys.stderr)  # noqa: T201 - beside the product
 
 
 def _compare(args: argparse.Namespace) -> int:

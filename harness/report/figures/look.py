@@ -1,0 +1,180 @@
+"""How figures look: sizes, colours, marks, and the page with its legend and notes below the picture."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.report.figures.numbers import Numbers, Origin
+from harness.report.figures.words import Language, say
+from harness.tables import shortened
+
+Width = Literal["column", "page"]
+INCHES: Mapping[Width, float] = {"column": 3.4, "page": 7.0}
+"""Widths of one and of two columns of a journal page."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette without yellow: told apart with every kind of colour blindness."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+GREY = "#6b6b6b"
+HATCH: Mapping[Origin, str] = {"run": "", "published": "////", "digitised": "...."}
+MARKS: Mapping[Origin, str] = {"run": "o", "published": "D", "digitised": "o"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Size, language and fonts of a set of figures. `drawable` makes a text from outside safe to draw; sizes are in points."""
+
+    width: Width
+    size: float
+    language: Language
+    families: Sequence[str]
+    drawable: Callable[[str], str]
+
+    @property
+    def inches(self) -> float:
+        """Return the figure's width in inches."""
+        return INCHES[self.width]
+
+    @property
+    def small(self) -> float:
+        """Return the size of notes, in points."""
+        return max(5.0, self.size * 0.82)
+
+    def say(self, key: str, values: Mapping[str, str] | None = None) -> str:
+        """Return a word in the figure's language."""
+        return say(self.language, key, values)
+
+    def name(self, text: str) -> str:
+        """Return a model's name as it is drawn: at most 34 characters, all of which have a glyph."""
+        return shortened(self.drawable(text).strip(), 34)
+
+    def settings(self) -> dict[str, Any]:
+        """Return matplotlib's settings for these figures."""
+        return {
+            "font.family": list(self.families),
+            "font.size": self.size,
+            "axes.labelsize": self.size,
+            "axes.titlesize": self.size,
+            "xtick.labelsize": self.size * 0.9,
+            "ytick.labelsize": self.size * 0.9,
+            "axes.linewidth": 0.6,
+            "axes.edgecolor": "#444444",
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "grid.linewidth": 0.4,
+            "grid.color": "#d5d5d5",
+            "hatch.linewidth": 0.5,
+            "axes.unicode_minus": False,
+            "text.parse_math": False,  # a name with two dollar signs is a name
+            "pdf.fonttype": 42,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "tcm-eval",
+        }
+
+
+def ems(text: str) -> float:
+    """Return about how wide a text is, in units of its font size."""
+    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.54 for c in text)
+
+
+def wrapped(text: str, width: float) -> list[str]:
+    """Return a text in lines of at most `width` ems; Latin words stay whole, Chinese breaks anywhere but before a stop."""
+    pieces = re.findall(
+        "[^\u2e80-\uffff ]+\u00a0[\u2e80-\uffff]|[^\u2e80-\uffff ]+ *|[\u2e80-\uffff][。，：；）、]* *| +", text
+    )
+    lines = [""]
+    for piece in pieces:
+        if lines[-1] and ems((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
+def new(look: Look, height: float) -> Any:
+    """Return an empty figure of the look's width and `height` inches, on the Agg canvas and apart from pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(look.inches, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def finish(figure: Any, look: Look, legends: Sequence[Sequence[Any]], notes: Sequence[str], top: float = 0.0) -> Any:
+    """Return the figure with legends, one above the other, and a paragraph of notes below the picture, which keeps its height.
+
+    `top` inches of the picture stay free at its upper edge.
+    """
+    drawn = figure.get_size_inches()[1]
+    line = look.small * 1.32 / 72
+    between = "" if look.language == "zh" else " "
+    lines = wrapped(between.join(notes), look.inches * 72 / look.small - 1.5) if notes else []
+    below = len(lines) * line + 0.07
+    made = [_legend(figure, look, handles) for handles in reversed(legends) if handles]
+    heights = [legend.get_window_extent(figure.canvas.get_renderer()).height / figure.dpi for legend in made]
+    bottom = below + sum(heights) + (0.06 if made else 0.0)
+    total = drawn + bottom
+    figure.set_size_inches(look.inches, total)
+    foot = below
+    for legend, height in zip(made, heights, strict=True):
+        legend.set_bbox_to_anchor((0.5, foot / total), transform=figure.transFigure)
+        foot += height
+    for i, text in enumerate(reversed(lines)):
+        note = figure.text(0.012, (0.05 + i * line) / total, text, fontsize=look.small, color="#444444", va="bottom")
+        note.set_in_layout(False)
+    rect = (0.0, bottom / total, 1.0, 1.0 - (bottom + top) / total)
+    figure.get_layout_engine().set(rect=rect, w_pad=0.03, h_pad=0.03)
+    return figure
+
+
+def _legend(figure: Any, look: Look, handles: Sequence[Any]) -> Any:
+    """Return a legend in as many columns as the figure's width takes."""
+    widest = max(ems(handle.get_label()) for handle in handles) + 4.0
+    columns = max(1, min(len(handles), int(look.inches * 72 / (widest * look.small))))
+    even = -(-len(handles) // -(-len(handles) // columns))
+    legend = figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=even,
+        fontsize=look.small,
+        frameon=False,
+        handlelength=2.4,
+        columnspacing=1.2,
+        borderaxespad=0.0,
+        borderpad=0.2,
+    )
+    legend.set_in_layout(False)
+    return legend
+
+
+def sentences(numbers: Numbers, look: Look) -> list[str]:
+    """Return a figure's notes in its language, every name in them safe to draw."""
+    return [look.drawable(look.say(key, values)) for key, values in numbers.notes]
+
+
+def origin_handles(numbers: Numbers, look: Look, *, patches: bool) -> list[Any]:
+    """Return legend entries for the kinds of numbers, as hatched patches or as marks; none when all were measured here."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if numbers.origins == ("run",):
+        return []
+    handles: list[Any] = []
+    for origin in numbers.origins:
+        text = look.say(origin)
+        if patches:
+            face = "#8a8a8a" if origin == "run" else "#f2f2f2"
+            handles.append(
+                Patch(facecolor=face, edgecolor="#444444", hatch=HATCH[origin] * 2, linewidth=0.5, label=text)
+            )
+        else:
+            face = COLOURS[0] if origin == "run" else "white"
+            edge = COLOURS[0] if origin == "run" else GREY
+            handles.append(
+                Line2D([], [], linestyle="", marker=MARKS[origin], markersize=4, mfc=face, mec=edge, label=text)
+            )
+    return handles

@@ -1,0 +1,69 @@
+"""What stands in figures, in English and in Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Language = Literal["en", "zh"]
+
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "Diagnostics": ("Diagnostics", "诊断学"),
+    "Pharmacognosy": ("Pharmacognosy", "中药学"),
+    "Surgery": ("Surgery", "外科学"),
+    "Herbal Formulas": ("Herbal Formulas", "方剂学"),
+    "Internal Medicine": ("Internal Medicine", "内科学"),
+    "Pediatrics": ("Pediatrics", "儿科学"),
+    "Fundamentals": ("Fundamentals", "基础理论"),
+    "mean": ("Mean", "平均"),
+    "accuracy": ("Accuracy", "准确率"),
+    "ladder_score": ("Ladder-Score", "Ladder-Score"),
+    "exact_match": ("Exact Match", "填空准确率"),
+    "score": ("Score", "得分"),
+    "interval": ("95% interval", "95% 置信区间"),
+    "run": ("measured here", "本次实测"),
+    "published": ("published by others", "他人发表"),
+    "digitised": ("digitised from others' figure", "由他人图中读取"),
+    "chance": ("guessing", "随机猜测"),
+    "tokens": ("Output tokens per call", "每次调用的输出 token 数"),
+    "missing": ("No {metric}: {models}.", "无{metric}：{models}。"),
+    "none": ("{metric}: not scored in these runs.", "{metric}：这些运行未评此项。"),
+    "left": (
+        "Not shown ({metric}): asked other questions or in another way: {models}.",
+        "未列入（{metric}）：题目或提问方式不同：{models}。",
+    ),
+    "trained": ("†\u00a0trained on this benchmark.", "†\u00a0曾用本基准的数据训练。"),
+    "incomplete": (
+        "*\u00a0incomplete: some calls failed or were not scored.",
+        "*\u00a0不完整：部分调用失败或未能评分。",
+    ),
+    "others": (
+        "Others' numbers were not reproduced here; data split and prompts differ.",
+        "他人数值未在此复现，其数据划分与提示词不同。",
+    ),
+    "formula": (
+        "The published Ladder-Score's formula is not confirmed: do not compare it with ours.",
+        "已发表的 Ladder-Score 公式未经证实，不可与本次数值直接比较。",
+    ),
+    "source": ("Source: {source}.", "来源：{source}。"),
+    "about": ("Suite {suite}; lines are 95% intervals.", "题集 {suite}；横线为 95% 置信区间。"),
+    "usage": (
+        "Tokens as the providers count them, over all calls of a run. Not shown, for they told no tokens: {models}.",
+        "token 数由服务方计，按一次运行的全部调用平均。未告知 token 数、故未列入：{models}。",
+    ),
+    "usage_all": (
+        "Tokens as the providers count them, over all calls of a run.",
+        "token 数由服务方计，按一次运行的全部调用平均。",
+    ),
+}
+
+
+def say(language: Language, key: str, values: Mapping[str, str] | None = None) -> str:
+    """Return a word or sentence with `values` filled in; a key without an entry (a metric's name) stands as it is."""
+    if key not in _WORDS:
+        return key.replace("_", " ")
+    text = _WORDS[key][language == "zh"]
+    filled = {name: say(language, value) if name == "metric" else value for name, value in (values or {}).items()}
+    for name, value in filled.items():
+        text = text.replace("{" + name + "}", value)
+    return text
