@@ -59,7 +59,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scale-") as work:
         folder, out = Path(work) / "scale", Path(work) / "out"
         make(folder, samples)
-        command = [sys.executable, "-m", "harness.cli", "run", "--model", "guess", "--tasks", "scale", "--task-path", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "harness.cli",
+            "run",
+            "--model",
+            "guess",
+            "--tasks",
+            "scale",
+            "--task-path",
+            str(folder),
+        ]
         command += ["--output", str(out), "--quiet"]
         first = subprocess.Popen(command)
         while not (found := list(out.glob("runs/*/records.jsonl"))) or found[0].stat().st_size < 1:
@@ -83,7 +94,9 @@ def main() -> None:
         print(f"samples {samples:,}; killed with {kept:,} answers kept")
         print(f"resume writes its first new answer after {resumed:.1f} s")
         print(f"the rest, scores and summary: {wall:.0f} s wall, {cpu:.0f} s CPU, peak memory {peak:.0f} MB")
-        print(f"a finished run asked for again: {again:.0f} s wall, {cpu_again:.0f} s CPU, peak memory {peak_again:.0f} MB")
+        print(
+            f"a finished run asked for again: {again:.0f} s wall, {cpu_again:.0f} s CPU, peak memory {peak_again:.0f} MB"
+        )
         print(f"records in the end: {lines(records):,}")
 
 
