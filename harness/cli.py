@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_leaderboard(commands)
     _add_figures(commands)
+    _add_export(commands)
     _add_compare(commands)
     _add_gate(commands)
     _add_baseline(commands)
@@ -167,6 +168,14 @@ def _add_figures(commands: Any) -> None:
         "--published", default="all", metavar="MODELS", help="whose published numbers to show: all, none, or names"
     )
     figures.set_defaults(call=_figures)
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser("export", help="write runs in other tools' formats")
+    export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
+    export.add_argument("--to", required=True, choices=("csv", "parquet", "lm-eval", "model-index"))
+    export.add_argument("--output", type=Path, default=Path("results/export"), metavar="DIR", help="where files go")
+    export.set_defaults(call=_export)
 
 
 def _add_compare(commands: Any) -> None:
@@ -453,6 +462,17 @@ def _draw(folders: Sequence[Path], output: Path, others: str, out: TextIO, wante
     print("\n".join(str(path) for path in drawn.files), file=out)
     for note in (*left, *drawn.notes):
         print(note, file=sys.stderr)  # noqa: T201 - beside the product
+
+
+def _export(args: argparse.Namespace) -> int:
+    from harness.report.chosen import chosen
+    from harness.report.export import export
+
+    runs, left = chosen(args.runs)
+    print("\n".join(str(path) for path in export(runs, args.to, args.output)))  # noqa: T201 - the command's product
+    for note in left:
+        print(note, file=sys.stderr)  # noqa: T201 - beside the product
+    return DONE
 
 
 def _compare(args: argparse.Namespace) -> int:
