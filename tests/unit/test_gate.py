@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -440,3 +441,14 @@ def test_an_unfinished_or_damaged_candidate_is_an_outcome_with_reports(
     assert outcome.verdict.exit_code == 3
     assert "unfinished" in as_text(outcome)
     assert ET.fromstring(as_junit(outcome, [])).get("errors") == "2"
+
+
+def test_the_sizes_in_the_documentation_are_those_of_the_power_analysis() -> None:
+    from harness.stats import paired_sd, required_n_for_gate
+
+    page = (Path(__file__).resolve().parents[2] / "docs" / "gate.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) % \| ([\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d,]+) \|$", page, re.M)
+    assert len(rows) == 4
+    for changed, sizes in rows:
+        expected = [required_n_for_gate(m, paired_sd(int(changed) / 100)) for m in (0.01, 0.02, 0.03, 0.05, 0.1)]
+        assert [int(size.replace(",", "")) for size in sizes.split(" | ")] == expected
