@@ -93,7 +93,7 @@ def measure(items: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     for field, parts in found.items():
         values = np.concatenate(parts)
         chance = 0.2 if single else 0.5
-        error = float(values.std(ddof=1) / math.sqrt(len(values)))
+        error = max(float(values.std(ddof=1) / math.sqrt(len(values))), 1 / len(values))
         report[field] = {
             "n": len(values),
             "value": float(values.mean()),

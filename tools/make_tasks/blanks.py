@@ -12,8 +12,9 @@ from tools.make_tasks.diseases import BOOKS, cases, explain, parts
 from tools.make_tasks.draft import BlankDraft, cite
 from tools.make_tasks.formulas import ROLES_DIFFER, title
 from tools.make_tasks.formulas import explain as explain_formula
-from tools.make_tasks.herbs import dose_of, official
+from tools.make_tasks.herbs import dose_of
 from tools.make_tasks.herbs import explain as explain_herb
+from tools.make_tasks.medicinals import official
 
 LONGEST = 6
 """Characters of the longest answer that can fairly be asked word for word."""
