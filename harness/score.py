@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 
 from harness.errors import UsageError
 from harness.extract.reasoning import split
@@ -83,7 +84,9 @@ def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Stat
     values = judge.metric.score(pairs, judge.options) if pairs else []
     if len(values) != len(judged):
         raise UsageError(f"metric {judge.metric.name} gave {len(values)} values for {len(judged)} answers")
-    given = {id(reading): value for reading, value in zip(judged, values, strict=True)}
+    given = {
+        id(r): v if v.value is None or isfinite(v.value) else Value(None) for r, v in zip(judged, values, strict=True)
+    }
     out: list[tuple[Value, Status]] = []
     for reading in readings:
         nothing = reading.status == "failed" or not judge.metric.higher_is_better

@@ -306,3 +306,17 @@ def test_refusing_lowers_a_corpus_metric_too(tmp_path: Path) -> None:
     [less] = run(spec(folder, tmp_path / "b", one_refused))
     bleu = [done.summary["tasks"]["own/talk"]["bleu4"]["mean"] for done in (full, less)]
     assert bleu[0] == pytest.approx(1.0) and bleu[1] < 0.5
+
+
+def test_a_metric_that_gives_no_number_leaves_the_answer_unscored(
+    suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from harness import registry
+    from harness.types import Value
+
+    metric = registry.get_metric("accuracy")
+    broken = replace(metric, score=lambda pairs, _options: [Value(float("nan")) for _ in pairs])
+    monkeypatch.setitem(registry._METRICS, "accuracy", broken)
+    [done] = run(spec(suite, tmp_path / "out"))
+    row = done.summary["tasks"]["own/choice"]["accuracy"]
+    assert row["counts"]["unscored"] == 30 and row["mean"] is None and not done.complete
