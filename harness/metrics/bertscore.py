@@ -16,6 +16,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from harness.errors import UsageError, unknown
 from harness.metrics._targets import references, text
 from harness.registry import Answer, Family, Metric, Options, add_metric
@@ -108,12 +110,16 @@ def _load(model: str, layer: int | None, device: str, _checkpoint: tuple[tuple[s
 
 def _end_after(net: Any, layer: int, model: str) -> None:
     """Drop the layers above `layer`, as bert-score does, so that the last hidden state is the one asked for."""
-    layers = getattr(getattr(net, "encoder", None), "layer", None)
+    owner, name = (net, "layers") if hasattr(net, "layers") else (getattr(net, "encoder", None), "layer")
+    layers = getattr(owner, name, None)
     if layers is None:
-        raise UsageError(f"encoder '{model}' ({net.config.model_type}) has no encoder.layer: use one of BERT's family")
+        raise UsageError(
+            f"encoder '{model}' ({net.config.model_type}) has neither encoder.layer nor layers: use one of BERT's family, or "
+            "a decoder such as Qwen2"
+        )
     if not 1 <= layer <= len(layers):
         raise UsageError(f"encoder '{model}' has layers 1 to {len(layers)}; layer {layer} was asked for")
-    net.encoder.layer = layers[:layer]
+    setattr(owner, name, layers[:layer])
 
 
 def _limit(tokenizer: Any, config: Any, model: str) -> int:
@@ -228,7 +234,15 @@ def encoder_signature(model: str) -> str:
         load_encoder(model, None, "cpu")  # brings a hub model into the cache, where its weights can be read
     name = Path(model).resolve().name if Path(model).is_dir() else model
     stamps = _stamps(model)
-    return f"model:{name}|weights:{_sha256(stamps)[:12] if stamps else 'unknown'}"
+    causal = "|attention:causal" if _is_decoder(model) else ""
+    return f"model:{name}|weights:{_sha256(stamps)[:12] if stamps else 'unknown'}{causal}"
+
+
+def _is_decoder(model: str) -> bool:
+    """Tell whether a checkpoint is a decoder, whose tokens see only what stands before them."""
+    configs = [path.parent / "config.json" for path in weights_of(model)[:1]]
+    read = [orjson.loads(path.read_bytes()) for path in configs if path.is_file()]
+    return any("CausalLM" in name for config in read for name in config.get("architectures") or ())
 
 
 def signature(options: Options) -> str:

@@ -231,3 +231,25 @@ def test_the_limit_of_a_roberta_counts_positions_behind_its_padding() -> None:
     Config.max_position_embeddings = None  # type: ignore[assignment]
     with pytest.raises(UsageError, match="states no limit"):
         bertscore._limit(Tokenizer(), Config(), "x")
+
+
+def test_a_decoder_serves_as_encoder_and_the_signature_says_that_its_attention_is_causal(tmp_path: Path) -> None:
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from ladder_trainer.tiny.vocabulary import make_tokenizer
+
+    tokenizer = make_tokenizer(["脾气虚证"], [TEXT])
+    tokenizer.model_max_length = LIMIT
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 1}
+    config = Qwen2Config(vocab_size=len(tokenizer), intermediate_size=64, max_position_embeddings=LIMIT, **sizes)
+    folder = tmp_path / "decoder"
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+    same, other = score([("脾虚", ("脾虚",)), ("脾虚", ("头痛",))], model=str(folder), layer=2)
+
+    assert same.value == pytest.approx(1.0, abs=1e-5) and other.value is not None and other.value < 0.999
+    assert "|attention:causal|layer:2|" in get_metric("bertscore").signature({"model": str(folder), "layer": 2})
+    assert len(bertscore.load_encoder(str(folder), 2, "cpu").model.layers) == 2

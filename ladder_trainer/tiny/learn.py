@@ -1,0 +1,149 @@
+"""The training loop of the tiny model: Muon and AdamW, weighted letters, an average of the weights, stages by minutes of a core."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ladder_trainer.tiny.drill import Drill, Text
+from ladder_trainer.tiny.muon import Muon
+from ladder_trainer.tiny.problems import LETTERS
+
+IGNORED = -100
+LETTER_WEIGHT = 4.0
+"""A letter is one token of forty, and the one that decides: its loss counts so many times."""
+AVERAGE = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """So many minutes of a core's time, each batch with so many texts of each sort. `rate` is AdamW's; Muon's is five times it."""
+
+    minutes: float
+    rate: float
+    texts: Mapping[str, int]
+
+
+class Learner:
+    """A model under training, with the average of its weights that is kept in the end."""
+
+    def __init__(self, model: Any, tokenizer: Any, drill: Drill) -> None:
+        import torch
+
+        self.model, self.tokenizer, self._drill = model, tokenizer, drill
+        self.average = copy.deepcopy(model).requires_grad_(requires_grad=False)
+        self._matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+        inside = {id(p) for p in self._matrices}
+        self._muon = Muon(self._matrices)
+        rest = [p for p in model.parameters() if id(p) not in inside]
+        self._adam = torch.optim.AdamW(rest, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
+        self._letters = torch.tensor([tokenizer.convert_tokens_to_ids(one) for one in LETTERS])
+        self.step = 0
+        self.tokens = 0
+        self.loss = 0.0
+        self._end = tokenizer.eos_token_id
+
+    def run(self, stage: Stage, *, falls: bool, hear: Callable[[float], None]) -> None:
+        """Train for the stage's minutes; `hear` is told the minutes spent after every step. `falls`: end with a falling rate."""
+        spent, allowed, first = 0.0, stage.minutes * 60, self.step
+        while spent < allowed:
+            started = time.process_time()
+            slope = min(1.0, (self.step - first + 1) / 50)
+            if falls:
+                slope *= min(1.0, (1 - spent / allowed) / 0.35 + 0.01)
+            self._update(self._texts(stage), stage.rate * slope)
+            spent += time.process_time() - started
+            hear(spent / 60)
+
+    def _texts(self, stage: Stage) -> list[Text]:
+        drill = self._drill
+        drawn: list[Text] = []
+        for sort, count in stage.texts.items():
+            for _ in range(count):
+                if sort == "statement":
+                    drawn.append(drill.statement())
+                elif sort == "lookup":
+                    drawn.append(drill.lookup())
+                elif sort == "case":
+                    drawn.append(drill.case())
+                else:
+                    drawn.append(drill.question(sort))
+        return drawn
+
+    def coded(self, text: Text) -> tuple[list[int], list[int]]:
+        """Return the token ids of a text and its labels, IGNORED where nothing is learned."""
+        ids: list[int] = [self.tokenizer.pad_token_id]
+        if text.given is not None:
+            ids = self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": text.given}], add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        labels = [IGNORED] * len(ids)
+        for piece, learned in text.pieces:
+            coded = self.tokenizer(piece)["input_ids"]
+            ids = [*ids, *coded]
+            labels += coded if learned else [IGNORED] * len(coded)
+        if text.given is not None:
+            ids, labels = [*ids, self._end], [*labels, self._end]
+        return ids, labels
+
+    def _update(self, texts: Sequence[Text], rate: float) -> None:
+        import torch
+
+        rows = sorted((self.coded(text) for text in texts), key=lambda row: len(row[0]))
+        third = -(-len(rows) // 3)
+        parts = [rows[start : start + third] for start in range(0, len(rows), third)]
+        prepared = [self._padded(part) for part in parts]
+        whole = sum(float(weights.sum()) for _, _, _, weights in prepared)
+        total = 0.0
+        for ids, kept, wanted, weights in prepared:
+            hidden = self.model.model(input_ids=ids).last_hidden_state[:, :-1]
+            scores = self.model.lm_head(hidden[kept])
+            loss = (torch.nn.functional.cross_entropy(scores, wanted, reduction="none") * weights).sum() / whole
+            loss.backward()
+            total += float(loss.detach())
+            self.tokens += ids.numel()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for group in self._adam.param_groups:
+            group["lr"] = rate
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=False)
+        self._muon.step(5 * rate)
+        self._averaged()
+        self.step += 1
+        self.loss = total if self.step == 1 else 0.97 * self.loss + 0.03 * total
+
+    def lookups(self, texts: int) -> float:
+        """Return the share of letters that the model itself, not its average, looks up rightly."""
+        import torch
+
+        ids, kept, wanted, _ = self._padded([self.coded(self._drill.lookup()) for _ in range(texts)])
+        with torch.no_grad():
+            found = self.model(input_ids=ids).logits[:, :-1][kept].argmax(-1)
+        return float((found == wanted).float().mean())
+
+    def _averaged(self) -> None:
+        import torch
+
+        share = min(AVERAGE, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(now, 1 - share)
+
+    def _padded(self, part: Sequence[tuple[list[int], list[int]]]) -> tuple[Any, Any, Any, Any]:
+        """Return ids `(texts, tokens)`, which next tokens count, these tokens, and their weights."""
+        import torch
+
+        longest = max(len(ids) for ids, _ in part)
+        ids = torch.zeros(len(part), longest, dtype=torch.long)
+        labels = torch.full((len(part), longest), IGNORED)
+        for row, (tokens, wanted) in enumerate(part):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            labels[row, : len(wanted)] = torch.tensor(wanted)
+        following = labels[:, 1:]
+        kept = following != IGNORED
+        wanted_tokens = following[kept]
+        weights = 1.0 + (LETTER_WEIGHT - 1) * torch.isin(wanted_tokens, self._letters).float()
+        return ids, kept, wanted_tokens, weights
