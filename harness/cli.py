@@ -150,8 +150,14 @@ def _add_leaderboard(commands: Any) -> None:
         "--metric", metavar="NAME", help="show this metric where a task has it (default: each task's headline)"
     )
     board.add_argument("--no-published", action="store_true", help="leave published numbers out")
+    board.add_argument("--site", type=Path, metavar="DIR", help="write a static site to this folder instead")
     _output(board)
     board.set_defaults(call=_leaderboard)
+    view = commands.add_parser("view", help="build the site of a results folder and show it on this machine")
+    view.add_argument("--port", type=_whole, default=8765, metavar="N", help="0 for any free one (default: 8765)")
+    view.add_argument("--no-published", action="store_true", help="leave published numbers out")
+    _output(view)
+    view.set_defaults(call=_view)
 
 
 def _add_figures(commands: Any) -> None:
@@ -435,6 +441,8 @@ def _score(args: argparse.Namespace) -> int:
 def _leaderboard(args: argparse.Namespace) -> int:
     from harness.pipeline import leaderboard
 
+    if args.site is not None:
+        return _site(args, args.site)
     text, notes = leaderboard(args.output, args.format, published=not args.no_published, metric=args.metric)
     print(text)  # noqa: T201 - the command's product
     for note in notes:
@@ -472,6 +480,29 @@ def _export(args: argparse.Namespace) -> int:
     print("\n".join(str(path) for path in export(runs, args.to, args.output)))  # noqa: T201 - the command's product
     for note in left:
         print(note, file=sys.stderr)  # noqa: T201 - beside the product
+    return DONE
+
+
+def _site(args: argparse.Namespace, folder: Path) -> int:
+    from harness.pipeline import site
+
+    built = site(args.output, folder, published=not args.no_published)
+    for note in built.notes:
+        print(note, file=sys.stderr)  # noqa: T201 - beside the product
+    page = built.folder / "index.html"
+    print(f"{built.runs} runs, {built.samples} answers: {page}")  # noqa: T201 - the command's product
+    return DONE
+
+
+def _view(args: argparse.Namespace) -> int:
+    from harness.report.site import open_server, serve
+
+    folder = args.output / "site"
+    server = open_server(folder, args.port)  # before the long work: a taken port is said at once
+    with server:
+        _site(args, folder)
+        print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)  # noqa: T201 - where to look
+        serve(server)
     return DONE
 
 

@@ -19,6 +19,8 @@ from harness.prompts import Style
 from harness.report.leaderboard import build
 from harness.report.results import load
 from harness.report.results import published as load_published
+from harness.report.site import Built
+from harness.report.site import write as write_site
 from harness.score import Reading, read, score_task
 from harness.score import floors as floors_of
 from harness.store import (
@@ -342,3 +344,8 @@ def leaderboard(
     return render(build(runs, numbers, metric), form, width=width), [
         f"left out: {run.folder}: {run.reason}" for run in left
     ]
+
+
+def site(output: Path, folder: Path, *, published: bool = True) -> Built:
+    """Write the static site of a results folder to `folder`; what was there stays when anything goes wrong."""
+    return write_site(output, folder, load_published(published_root()) if published else [], reopen)

@@ -1,0 +1,267 @@
+"""The site as a reader uses it, from file:// in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.conftest import MANY, Watched
+from tests.browser.runs import BIG, HOSTILE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+GOOD, BAD = "7B-", "b-Mallory"
+
+
+def run_id(site: Path, start: str) -> str:
+    return next(folder.name for folder in (site / "data").iterdir() if folder.name.startswith(start))
+
+
+def visit(page: Page, site: Path, address: str = "") -> Page:
+    page.goto(f"file://{site}/index.html{address}")
+    page.wait_for_selector("h1")
+    return page
+
+
+def names(page: Page) -> list[str]:
+    return page.locator("table.board tbody tr > th a").all_inner_texts()
+
+
+def open_answer(page: Page, site: Path, start: str, sample: str) -> Page:
+    visit(page, site, f"#/samples/{run_id(site, start)}?q={sample}")
+    page.locator(".list-row", has_text=f"{sample} ").first.click()
+    page.wait_for_selector(f".detail h2:has-text('{sample}')")
+    return page
+
+
+def test_the_leaderboard_shows_means_with_intervals_and_sorts_by_any_column(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+    assert names(page)[0] == "良医 7B"
+    cell = page.locator("table.board tbody tr").first.locator("td.num").nth(1)
+    assert re.fullmatch(r"0\.\d{3}\s+0\.\d{3} – 0\.\d{3}", cell.inner_text().strip())
+    page.get_by_role("button", name="choice").click()
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("choice")
+    down = names(page)
+    page.get_by_role("button", name="choice").click()
+    assert page.locator("th[aria-sort=ascending]").count() == 1 and names(page) == down[::-1]
+
+
+def test_an_incomplete_run_gets_no_rank(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+    ranks = dict(zip(names(page), page.locator("td.rank").all_inner_texts(), strict=True))
+    assert ranks["良医 7B"] == "1"
+    assert [rank for name, rank in ranks.items() if "Mallory" in name] == ["–"]
+
+
+def test_the_leaderboard_is_filtered_by_type_metric_and_discipline(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+
+    def heads() -> list[str]:
+        return [text.split("\n")[0].strip(" ▾▴") for text in page.locator("table.board thead button").all_inner_texts()]
+
+    assert heads() == ["Model", "Mean of columns", "choice", "rx"]
+    page.get_by_label("Question type").select_option("single_choice")
+    assert heads() == ["Model", "choice"]
+    page.get_by_label("Question type").select_option("")
+    page.get_by_label("Metric").select_option("herb_f1")
+    assert heads() == ["Model", "rx"]
+    page.get_by_label("Metric").select_option("headline")
+    page.get_by_label("Columns").select_option("discipline")
+    assert heads() == ["Model", "all questions", "mean of disciplines", "Pharmacognosy", "Fundamentals"]
+    page.get_by_label("Discipline").select_option("Fundamentals")
+    assert heads() == ["Model", "Fundamentals"]
+
+
+def test_published_numbers_stand_apart(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+    page.get_by_label("Suite").select_option("tcm_ladder")
+    assert page.locator("table.board").count() == 0
+    assert "Published by others, not measured here" in page.locator(".published caption").first.inner_text()
+    assert page.locator(".published tr", has_text="Ladder-base").first.locator(".tag.warn").count() == 1
+
+
+def test_a_run_has_a_page_and_the_back_button_returns(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+    page.get_by_role("link", name="良医 7B").click()
+    page.wait_for_selector("text=Cost and speed")
+    text = page.locator("main").inner_text()
+    for wanted in ("What became of the answers", "By discipline", "Answers by status", "Who answered", "answers-8"):
+        assert wanted in text
+    page.locator("summary", has_text="own/choice").click()
+    assert "task:own/choice@1" in page.locator("main").inner_text()
+    page.go_back()
+    page.wait_for_selector("table.board")
+    assert "suite=own" in page.url
+
+
+def test_an_answer_shows_its_prompt_text_reasoning_extraction_and_metrics(watched: Watched, site: Path) -> None:
+    page = open_answer(watched.page, site, GOOD, "q1")
+    detail = page.locator(".detail")
+    text = detail.inner_text()
+    for wanted in ("当归属于", "A. ", "Expected", "Extracted", "choice@", "accuracy", "答案：B"):
+        assert wanted in text
+    assert not detail.get_by_text("先看药性", exact=False).first.is_visible()
+    detail.get_by_text(re.compile("^Reasoning")).click()
+    assert detail.locator(".reasoning .prose").is_visible()
+    page.go_back()
+    assert page.locator(".detail .empty").count() == 1
+
+
+def test_answers_are_searched_and_filtered_by_outcome_and_safety(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, f"#/samples/{run_id(site, BAD)}")
+    for outcome, sample in (("refused", "q2"), ("truncated", "q5"), ("failed", "q8")):
+        page.get_by_label("Outcome").select_option(outcome)
+        assert page.locator(".list-row").count() == 1
+        assert sample in page.locator(".list-row").inner_text()
+    page.get_by_label("Outcome").select_option("")
+    page.get_by_label("Discipline").select_option("Herbal Formulas")
+    assert page.locator(".list-row").count() == 3
+    page.get_by_label("unsafe only").check()
+    assert page.locator(".list-row").count() == 1
+    page.locator(".list-row").click()
+    assert "甘遂" in page.locator(".callout.danger").inner_text()
+    page.get_by_label("unsafe only").uncheck()
+    page.get_by_label("Discipline").select_option("")
+    page.get_by_label("Search", exact=True).fill("石膏 q4")
+    assert page.locator(".list-row").count() == 1
+    page.get_by_label("Search", exact=True).fill("水煎服")
+    assert page.locator(".list-row").count() < 3
+    page.get_by_role("button", name="Search whole texts").click()
+    page.wait_for_selector("text=whole texts searched")
+    assert page.locator(".list-row").count() == 2
+
+
+def test_the_list_is_reached_and_opened_by_keyboard(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, f"#/samples/{run_id(site, GOOD)}")
+    page.wait_for_selector(".list-row")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.type") == "search"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "listbox"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".detail h2:has-text('q1')")
+    assert page.locator("[aria-selected=true]").count() == 1
+
+
+def test_two_runs_are_compared_answer_by_answer(watched: Watched, site: Path) -> None:
+    good, bad = run_id(site, GOOD), run_id(site, BAD)
+    page = visit(watched.page, site, f"#/compare?a={good}&b={bad}")
+    page.wait_for_selector(".list-row")
+    assert page.locator(".count").inner_text() == "33 of 33 pairs"
+    page.get_by_role("combobox", name="Pairs").select_option("lost")
+    lost = int(page.locator(".count b").inner_text())
+    page.get_by_role("combobox", name="Pairs").select_option("won")
+    assert page.locator(".count b").inner_text() == "0"
+    page.get_by_role("combobox", name="Pairs").select_option("lost")
+    page.locator(".list-row").first.click()
+    page.wait_for_selector(".sides .side >> nth=1")
+    assert page.locator(".side").count() == 2
+    page.goto(f"file://{site}/index.html#/compare?a={bad}&b={good}&kind=won")
+    page.wait_for_function(f"document.querySelector('.count b')?.textContent === '{lost}'")
+
+
+def test_dark_and_light_follow_the_system_and_the_button(watched: Watched, site: Path) -> None:
+    page = watched.page
+    shade = "getComputedStyle(document.body).backgroundColor"
+    page.emulate_media(color_scheme="dark")
+    visit(page, site)
+    dark = page.evaluate(shade)
+    page.emulate_media(color_scheme="light")
+    light = page.evaluate(shade)
+    assert dark != light
+    page.get_by_role("button", name="Theme: auto").click()
+    page.get_by_role("button", name="Theme: light").click()
+    assert page.evaluate(shade) == dark
+    page.reload()
+    assert page.evaluate(shade) == dark
+    page.get_by_role("button", name="Theme: dark").click()
+    assert page.evaluate(shade) == light
+
+
+def test_hostile_answers_and_names_are_text_and_nothing_runs(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+    assert "<b>Mallory</b>" in page.locator("main").inner_text()
+    assert page.locator("main").locator("b", has_text=re.compile("^Mallory$")).count() == 0
+    open_answer(page, site, BAD, "q0")
+    said = page.locator(".prose.answer").inner_text()
+    for piece in ("<script>window.planted = 1</script>", "onerror='window.planted = 2'", "__proto__"):
+        assert piece in said and piece in HOSTILE
+    marks = page.locator(".prose.answer .hidden-char").all_inner_texts()
+    assert {"U+202E", "U+202C", "ESC", "BEL", "U+200B", "U+2028"} <= set(marks)
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b\u200b\u2028]", page.locator("body").inner_text())
+    assert page.evaluate("window.planted") is None
+    assert page.locator("main script, main a[href^=javascript], main img").count() == 0
+
+
+def test_an_answer_of_a_million_characters_is_opened_in_part_and_then_whole(watched: Watched, site: Path) -> None:
+    page = open_answer(watched.page, site, BAD, "q1")
+    box = page.locator(".prose.answer")
+    assert len(box.inner_text()) == 20_000
+    page.get_by_role("button", name="Show all 1,048,576 characters").click()
+    assert page.evaluate("document.querySelector('.prose.answer').textContent.length") == len(BIG)
+
+
+def test_the_policy_forbids_inline_scripts_and_requests(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site)
+    page.evaluate("""() => {
+        const inline = document.createElement('script'); inline.textContent = 'window.planted = 1'; document.head.append(inline);
+        const image = document.createElement('img'); image.setAttribute('onerror', 'window.planted = 2'); image.src = 'data:,x'; document.body.append(image);
+    }""")
+    assert page.evaluate("fetch('https://example.invalid/').then(() => 'sent', () => 'refused')") == "refused"
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.planted") is None
+    assert any("Content Security Policy" in line for line in watched.wrong)
+    watched.wrong.clear()
+
+
+@pytest.mark.parametrize("width", [360, 1360])
+def test_no_page_is_wider_than_the_screen(watched: Watched, site: Path, width: int) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 740})
+    good, bad = run_id(site, GOOD), run_id(site, BAD)
+    for address in ("#/?suite=own", f"#/run/{bad}", f"#/samples/{bad}?open=0", f"#/compare?a={good}&b={bad}&open=0"):
+        visit(page, site, address)
+        page.wait_for_timeout(150)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
+
+
+def test_a_run_or_a_file_that_is_not_there_is_said(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/run/nobody")
+    page.wait_for_selector("text=There is no run nobody")
+    shard = site / "data" / run_id(site, GOOD) / "texts-0.js"
+    kept = shard.read_bytes()
+    try:
+        shard.unlink()
+        visit(page, site, f"#/samples/{run_id(site, GOOD)}?open=0")
+        page.wait_for_selector("text=is missing: copy the whole folder")
+    finally:
+        shard.write_bytes(kept)
+    watched.wrong[:] = [line for line in watched.wrong if "ERR_FILE_NOT_FOUND" not in line]
+
+
+def test_a_hundred_thousand_answers_scroll_and_filter_with_few_elements(watched: Watched, many_site: Path) -> None:
+    page = visit(watched.page, many_site, f"#/samples/{run_id(many_site, 'echo')}")
+    page.wait_for_selector(".list-row")
+    page.wait_for_function(f"document.querySelector('.count').textContent.startsWith('{MANY:,} of {MANY:,} answers') "
+                           "&& !document.querySelector('.count').textContent.includes('loaded')")  # fmt: skip
+    page.locator(".list").focus()
+    page.keyboard.press("End")
+    page.wait_for_selector(f".list-row:has-text('n{MANY - 1} ')")
+    assert page.locator(".list-row").count() < 60
+    page.evaluate("document.querySelector('.list').scrollTop = 0.5 * document.querySelector('.list').scrollHeight")
+    page.wait_for_selector(f".list-row:has-text('n{MANY // 2} ')")
+    page.get_by_label("Outcome").select_option("right")
+    assert 0 < int(page.locator(".count b").inner_text().replace(",", "")) < MANY
+    page.get_by_label("Outcome").select_option("")
+    page.get_by_label("Search", exact=True).fill(f"n{MANY - 1}")
+    page.wait_for_selector(f".list-row:has-text('n{MANY - 1} ')")
+    assert page.locator(".list-row").count() == 1
+    page.locator(".list-row").click()
+    page.wait_for_selector(f".detail h2:has-text('n{MANY - 1}')")
+    assert page.evaluate("document.querySelectorAll('*').length") < 1_000
