@@ -124,6 +124,7 @@ def _asking(run: argparse.ArgumentParser) -> Any:
     work.add_argument("--concurrency", type=_positive, default=64, metavar="N", help="requests in flight (default: 64)")
     work.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of one attempt (default: 300)")
     work.add_argument("--attempts", type=_positive, default=6, metavar="N", help="of one request (default: 6)")
+    _limits(work)
     work.add_argument(
         "--fresh", action="store_true", help="answer everything anew; earlier answers are set aside, not deleted"
     )
@@ -329,6 +330,45 @@ def _output(group: Any) -> None:
     )
 
 
+def _limits(work: Any) -> None:
+    work.add_argument("--rpm", type=_amount, default=0.0, metavar="N", help="at most N requests a minute")
+    work.add_argument("--tpm", type=_amount, default=0.0, metavar="N", help="at most N tokens a minute")
+    work.add_argument(
+        "--adaptive",
+        action=argparse.BooleanOptionalAction,
+        help="find the number in flight, up to --concurrency, and slow down when told (default: where a key is used)",
+    )
+    work.add_argument(
+        "--patience",
+        type=_amount,
+        default=120.0,
+        metavar="SECONDS",
+        help="go on trying this long while nobody gets an answer (default: 120)",
+    )
+    work.add_argument("--max-failures", type=_amount, metavar="N", help="stop after N failures, or below 1 a share")
+    work.add_argument("--max-total-tokens", type=_positive, metavar="N", help="stop before this call uses more tokens")
+    work.add_argument("--max-cost", type=_amount, metavar="AMOUNT", help="stop before this call costs more")
+    work.add_argument("--price", type=_price, metavar="INPUT,OUTPUT", help="price of a million tokens in and out")
+    work.add_argument("--dry-run", action="store_true", help="say how much would be asked and what it costs at most")
+
+
+def _amount(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0")
+    return value
+
+
+def _price(text: str) -> tuple[float, float]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"'{text}': expected INPUT,OUTPUT, for example 2.5,10")
+    return _amount(parts[0]), _amount(parts[1])
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
@@ -346,8 +386,12 @@ def _whole(text: str) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from harness.console import Console
-    from harness.pipeline import Silent, run
+    from harness.pipeline import Silent, estimate, run
 
+    if args.dry_run:
+        for model, name in zip_longest(args.model, args.name[: len(args.model)]):
+            print(estimate(_spec(args, model, name)))  # noqa: T201 - the command's product
+        return DONE
     finished: list[Done] = []
     for model, name in zip_longest(args.model, args.name[: len(args.model)]):
         finished += run(_spec(args, model, name), Silent() if args.quiet else Console())
@@ -364,8 +408,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _spec(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
-    from harness.engine import Limits
     from harness.errors import UsageError
+    from harness.limits import Limits
     from harness.pipeline import RunSpec
     from harness.plan import Selection
     from harness.prompts import Style
@@ -386,7 +430,19 @@ def _spec(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
         selection=Selection(args.split, args.limit, args.repeats, args.rotate_options, args.seed),
         style=Style(args.language, args.system, None, args.shots, args.seed, args.ask),
         sampling={name: value for name in fields if (value := getattr(args, name)) is not None},
-        limits=Limits(in_flight=args.concurrency, attempts=args.attempts, timeout=args.timeout),
+        limits=Limits(
+            in_flight=args.concurrency,
+            attempts=args.attempts,
+            timeout=args.timeout,
+            patience=args.patience if args.attempts > 1 else 0.0,
+            rpm=args.rpm,
+            tpm=args.tpm,
+            adaptive=args.adaptive,
+            max_total_tokens=args.max_total_tokens,
+            max_cost=args.max_cost,
+        ),
+        max_failures=args.max_failures,
+        price=args.price,
         output=args.output,
         task_paths=tuple(args.task_path),
         data_root=args.data_root,
@@ -472,17 +528,6 @@ def _draw(folders: Sequence[Path], output: Path, others: str, out: TextIO, wante
         print(note, file=sys.stderr)  # noqa: T201 - beside the product
 
 
-def _export(args: argparse.Namespace) -> int:
-    from harness.report.chosen import chosen
-    from harness.report.export import export
-
-    runs, left = chosen(args.runs)
-    print("\n".join(str(path) for path in export(runs, args.to, args.output)))  # noqa: T201 - the command's product
-    for note in left:
-        print(note, file=sys.stderr)  # noqa: T201 - beside the product
-    return DONE
-
-
 def _site(args: argparse.Namespace, folder: Path) -> int:
     from harness.pipeline import site
 
@@ -503,6 +548,17 @@ def _view(args: argparse.Namespace) -> int:
         _site(args, folder)
         print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)  # noqa: T201 - where to look
         serve(server)
+    return DONE
+
+
+def _export(args: argparse.Namespace) -> int:
+    from harness.report.chosen import chosen
+    from harness.report.export import export
+
+    runs, left = chosen(args.runs)
+    print("\n".join(str(path) for path in export(runs, args.to, args.output)))  # noqa: T201 - the command's product
+    for note in left:
+        print(note, file=sys.stderr)  # noqa: T201 - beside the product
     return DONE
 
 

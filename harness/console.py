@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from harness.limits import Gate
 from harness.plan import Plan
 from harness.score import Reading
 from harness.tables import printable
@@ -52,6 +53,7 @@ class Console:
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stderr
         self._live: Live | None = None
+        self._gate: Gate | None = None
         self._lines: dict[str, Line] = {}
         self._started = self._told = 0.0
         self._count = 0
@@ -79,6 +81,19 @@ class Console:
             self._live = Live(console=RichConsole(file=self.out), refresh_per_second=4, transient=True)
             self._live.start()
 
+    def follow(self, gate: Gate) -> None:
+        """Show this gate's tokens, cost, retries and requests in flight too."""
+        self._gate = gate
+
+    def _pushing(self, seconds: float) -> str:
+        """Return tokens/s, the cost so far, retries and the requests in flight."""
+        gate = self._gate
+        if gate is None or not gate.tokens:
+            return ""
+        cost = f", cost so far {gate.spent:,.4g}" if gate.spent else ""
+        retries = f", {gate.retries:,} retries" if gate.retries else ""
+        return f"{gate.tokens / max(1e-9, seconds):,.0f} tokens/s{cost}{retries}, {gate.running} in flight"
+
     def record(self, record: Record, reading: Reading | None) -> None:
         """Count one outcome, and show the state now and then."""
         line = self._lines[record.task]
@@ -96,12 +111,13 @@ class Console:
     def _show(self, now: float) -> None:
         rate = self._count / max(1e-9, now - self._started)
         open_lines = [line for line in self._lines.values() if line.done < line.total] or list(self._lines.values())
+        pushing = list(filter(None, [self._pushing(now - self._started)]))
         if self._live is not None:
             from rich.text import Text
 
-            self._live.update(Text("\n".join(printable(line.show(rate)) for line in open_lines[:12])))
+            self._live.update(Text("\n".join([*(printable(line.show(rate)) for line in open_lines[:12]), *pushing])))
         else:
-            self._say("; ".join(line.show(rate) for line in open_lines[:3]))
+            self._say("; ".join([*(line.show(rate) for line in open_lines[:3]), *pushing]))
 
     def _say(self, text: str) -> None:
         self.out.write(printable(text) + "\n")
@@ -116,6 +132,8 @@ class Console:
             rate = self._count / max(1e-9, time.monotonic() - self._started)
             for line in self._lines.values():
                 self._say("  " + line.show(rate).replace(" 0 req/s", ""))
+        if self._gate is not None and self._gate.stopped:
+            self._say(f"stopped: {self._gate.stopped}. All answers so far are kept; the same command goes on.")
 
 
 class Guarded(Console):

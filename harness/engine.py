@@ -9,19 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from harness.errors import Fatal, RateLimited, Rejected, TooLong, Transient
+from harness.limits import Gate, Limits, Stopped
 from harness.types import BatchModel, Failure, FailureKind, Job, Model, Record, Request, Response
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How hard to push. `timeout` and the back-off times are seconds; `timeout` covers one attempt."""
-
-    in_flight: int = 64
-    attempts: int = 6
-    timeout: float = 300.0
-    backoff: float = 1.0
-    longest_backoff: float = 60.0
-
 
 WINDOW = 8
 """A batched model has this many batches in flight, so that it can put requests of like length together."""
@@ -101,29 +90,47 @@ def _part_length(part: object) -> int:
     return len(part) if isinstance(part, str) else 1000
 
 
-async def answer(model: Model, request: Request, limits: Limits) -> Response | Failure:
-    """Return the model's response, or the failure after the last attempt; raise `Fatal` and bugs."""
-    attempt = 0
+async def answer(model: Model, request: Request, limits: Limits, gate: Gate | None = None) -> Response | Failure:
+    """Return the model's response, or the failure after the last attempt; raise `Fatal`, `Stopped` and bugs.
+
+    Attempts made while the provider answers nobody do not count until `limits.patience` is over.
+    """
+    gate = gate or Gate(limits)
+    attempt = counted = 0
     while True:
         attempt += 1
         kind: FailureKind
         asked: float | None = None
+        ticket = await gate.enter(request)
         try:
             async with asyncio.timeout(limits.timeout):
-                return await model.generate(request)
+                response = await model.generate(request)
+            gate.answered(ticket, response)
+            return response
         except TooLong as error:
+            gate.faulted(ticket)
             return Failure("too_long", str(error), attempt)
         except Rejected as error:
+            gate.faulted(ticket)
             return Failure("bad_request", str(error), attempt)
         except RateLimited as error:
             kind, message, asked = "rate_limit", str(error), error.retry_after
+            gate.refused(ticket, asked)
         except Transient as error:
             kind, message, asked = "server", str(error), error.retry_after
+            gate.faulted(ticket)
         except TimeoutError:
             kind, message = "timeout", f"no answer within {limits.timeout:g} s"
-        if attempt >= limits.attempts:
+            gate.faulted(ticket)
+        except BaseException:
+            gate.faulted(ticket)
+            raise
+        counted += gate.last_answer >= ticket.at or gate.gone_since() >= limits.patience
+        if counted >= limits.attempts:
             return Failure(kind, message, attempt)
-        wait = min(limits.longest_backoff, limits.backoff * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)  # noqa: S311
+        gate.retries += 1
+        longest = limits.longest_backoff if counted == attempt else min(limits.longest_backoff, 10.0)
+        wait = min(longest, limits.backoff * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.5)  # noqa: S311
         await asyncio.sleep(max(wait, asked or 0.0))
 
 
@@ -141,30 +148,37 @@ async def run(
     limits: Limits,
     put: Callable[[Record, Job], None],
     identity: str,
+    gate: Gate | None = None,
 ) -> int:
     """Answer every step of every job and `put` one record each, keyed by the subject's `identity`; return how many were put.
 
     `todo` is pulled lazily by `limits.in_flight` workers, so memory does not grow with its length. A chain stops at its first
-    failure. `Fatal` and bugs stop the run; everything put so far stays.
+    failure. `Fatal` and bugs stop the run; everything put so far stays. A limit of the whole run ends it early and quietly: then
+    `gate.stopped` says why.
     """
+    gate = gate or Gate(limits)
     put_count = 0
 
     async def follow(item: Todo) -> None:
         nonlocal put_count
         job, responses = item.job, list(item.done)
         while (request := job.next(responses)) is not None:
-            outcome = await answer(model, request, limits)
+            outcome = await answer(model, request, limits, gate)
             sample, turn = job.sample, len(responses)
             place = (job.repeat, job.variant, turn, job.role)
             put(Record(request.key(identity, job.repeat), sample.task, sample.id, outcome, *place), job)
             put_count += 1
             if isinstance(outcome, Failure):
+                gate.failed()
                 return
             responses.append(outcome)
 
     async def worker() -> None:
         for item in todo:
-            await follow(item)
+            try:
+                await follow(item)
+            except Stopped:
+                return
             await asyncio.sleep(0)  # an adapter that never waits must not starve the rest
 
     try:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import engine, summary
-from harness.engine import WINDOW, Batched, Limits
+from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
+from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, published_root, resolve
 from harness.plan import Earlier, Encoder, Part, Plan, Selection, open_plan, pending, prepare
 from harness.prompts import Style
@@ -44,7 +45,10 @@ PATIENCE = 1e9
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What the user asked for. `sampling` holds only the fields that were stated."""
+    """What the user asked for. `sampling` holds only the fields that were stated.
+
+    `max_failures` from 1 is a count, below 1 a share of all answers; `price` is for a million tokens in and out.
+    """
 
     model: str
     tasks: tuple[str, ...]
@@ -54,6 +58,8 @@ class RunSpec:
     style: Style = field(default_factory=Style)
     sampling: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    max_failures: float | None = None
+    price: tuple[float, float] | None = None
     output: Path = Path("results")
     task_paths: tuple[Path, ...] = ()
     data_root: Path | None = None
@@ -82,6 +88,8 @@ class Watch(Protocol):
 
     def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None: ...
 
+    def follow(self, gate: Gate) -> None: ...
+
     def record(self, record: Record, reading: Reading | None) -> None: ...
 
     def stop(self) -> None: ...
@@ -94,6 +102,9 @@ class Silent:
 
     def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
         """Ignore the start."""
+
+    def follow(self, gate: Gate) -> None:
+        """Ignore the gate."""
 
     def record(self, record: Record, reading: Reading | None) -> None:
         """Ignore a record."""
@@ -118,11 +129,54 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
         raise UsageError(f"the data of these tasks is not here:{listed}\nBring it with:{ways}")
     done = []
     for subject in subjects:
+        spec = replace(spec, price=_price(spec, subject))
         plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
         asked = answer(plan, model, spec, watch or Silent())
         finished = None if asked else scored_already(plan)
         done.append(finished or score(plan.folder, plan=plan))
     return done
+
+
+def _price(spec: RunSpec, subject: Subject) -> tuple[float, float] | None:
+    """Return what a million tokens in and out cost, None when nobody has said; raise UsageError when a cost is to be kept to."""
+    known = (subject.price.input, subject.price.output) if subject.price else None
+    if spec.limits.max_cost is not None and not (spec.price or known):
+        raise UsageError(
+            f"--max-cost: no price of {subject.name} is known. State it per million tokens: --price INPUT,OUTPUT"
+        )
+    return spec.price or known
+
+
+def estimate(spec: RunSpec) -> str:
+    """Return how many requests, tokens and how much money a run would take at most; nothing is asked, built or written."""
+    catalogue = open_catalogue(spec)
+    here, absent = catalogue.select(spec.tasks)
+    lines = []
+    for subject in resolve(spec.model, spec.settings, spec.name):
+        style = replace(spec.style, own_system=subject.own_system)
+        budget = {"max_tokens": subject.max_tokens} if subject.max_tokens else {}
+        requests = prompt = most = 0
+        for task in here:
+            part = prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}, spec.encoder)
+            bare = Plan(subject.name, {}, [part], spec.selection, catalogue, spec.output)
+            for job in bare.jobs(part):
+                first = job.next([])
+                requests += job.steps
+                prompt += job.steps * (prompt_tokens(first) if first else 0)
+                most += job.steps * part.prompter.sampling.max_tokens
+        price = spec.price or ((subject.price.input, subject.price.output) if subject.price else None)
+        cost = (
+            f"{(prompt * price[0] + most * price[1]) / 1e6:,.2f}"
+            if price
+            else "unknown (no price: --price INPUT,OUTPUT)"
+        )
+        if price and subject.price and not spec.price:
+            cost += f" {subject.price.currency} (price of {subject.price.date}, {subject.price.source})"
+        lines.append(
+            f"{subject.name}: {requests:,} requests; at most {prompt:,} tokens in and {most:,} out; cost at most {cost}"
+        )
+    lines += [f"not counted, for the data is not here: {', '.join(task.id for task in absent)}"] if absent else []
+    return "\n".join(lines)
 
 
 def open_catalogue(spec: RunSpec) -> Catalogue:
@@ -194,25 +248,38 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
             )
 
         todo = pending(plan, index, earlier, put)
+        gate = _gate(plan, model, spec, limits)
+        watch.follow(gate)
         started = time.monotonic()
         try:
-            count = asyncio.run(engine.run(asked, todo, limits, put, plan.identity_key))
+            count = asyncio.run(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
         finally:
             watch.stop()
     if count:
-        _note_time(plan.folder, time.monotonic() - started, count)
+        _note_time(plan.folder, time.monotonic() - started, count, gate.stopped)
     return count
+
+
+def _gate(plan: Plan, model: object, spec: RunSpec, limits: Limits) -> Gate:
+    """Return the gate of one session: a share of failures becomes a count, and tokens get their price."""
+    most = spec.max_failures
+    if most is not None:
+        total = sum(info["answers"] for info in plan.manifest["tasks"].values())
+        limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
+    price = spec.price
+    cost = None if price is None else lambda tokens_in, tokens_out: (tokens_in * price[0] + tokens_out * price[1]) / 1e6
+    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)))
 
 
 def _answered(plan: Plan, index: Index) -> dict[str, int]:
     return {"": index.answered, "failed": index.failed} if plan.parts else {}
 
 
-def _note_time(folder: Path, seconds: float, calls: int) -> None:
+def _note_time(folder: Path, seconds: float, calls: int, stopped: str) -> None:
     """Keep how long each session of a run took: figures of speed are made of it."""
     path = folder / "sessions.json"
     sessions = read_json(path)["sessions"] if path.exists() else []
-    sessions.append({"seconds": round(seconds, 3), "calls": calls})
+    sessions.append({"seconds": round(seconds, 3), "calls": calls, **({"stopped": stopped} if stopped else {})})
     write_json(path, {"schema": 1, "sessions": sessions})
 
 
