@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,24 @@ def test_the_leaderboard_is_filtered_by_type_metric_and_discipline(watched: Watc
     assert heads() == ["Model", "all questions", "mean of disciplines", "Pharmacognosy", "Fundamentals"]
     page.get_by_label("Discipline").select_option("Fundamentals")
     assert heads() == ["Model", "Fundamentals"]
+
+
+def test_a_model_trained_on_the_suite_stands_apart_without_a_rank(watched: Watched, site: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(site, tmp_path / "copy"))
+    index = copy / "data" / "index.js"
+    index.write_text(index.read_text("utf-8").replace('"trained_on":[]', '"trained_on":["own"]', 1), "utf-8")
+    page = visit(watched.page, copy, "#/?suite=own")
+    apart = page.locator("tbody.apart").inner_text()
+    assert "Trained on this suite: shown, not ranked" in apart and "良医 7B" in apart
+    assert page.locator("tbody.apart td.rank").inner_text() == "–" and names(page)[-1] == "良医 7B"
+
+
+def test_a_page_prints_light_whatever_the_theme(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.get_by_label("Suite").is_visible() and page.locator("table.board").is_visible()
 
 
 def test_published_numbers_stand_apart(watched: Watched, site: Path) -> None:

@@ -155,7 +155,7 @@ async function boardView(main, route) {
   if (!columns.some((c) => c.key === now.sort) && now.sort !== "name") now.sort = columns.length && (columns.length === 1 || now.view === "discipline") ? columns[0].key : "mean";
   const rows = boardRows(runs, columns, now, index);
   if (rows.some((row) => row.cells.some(incomplete))) notes.push("* incomplete: some calls failed or some answers could not be scored. Such runs get no rank.");
-  notes.push("Unparsed, truncated and refused answers count 0; failed calls are left out. Hover a cell for its comparison id. Whether two runs differ: open Compare.");
+  if (rows.length) notes.push("Unparsed, truncated and refused answers count 0; failed calls are left out. Hover a cell for its comparison id. Whether two runs differ: open Compare.");
   const at = columns.find((c) => c.key === now.sort) || columns[0];
   main.replaceChildren(
     h("h1", { tabindex: "-1" }, "Leaderboard"),
