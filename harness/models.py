@@ -132,6 +132,16 @@ def checkpoint(name: str) -> Path:
     return default_data_root() / "checkpoints" / name / "latest"
 
 
+def shipped(place: str) -> Path:
+    """Return the path of `PACKAGE/FOLDER` inside an installed package, without importing it; UsageError when it is not there."""
+    package, _, inside = place.partition("/")
+    spec = find_spec(package)
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(root) / inside).is_dir():
+            return Path(root) / inside
+    raise UsageError(f"the installed package '{package}' holds no folder {inside}: install tcm-eval anew")
+
+
 def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> list[Subject]:
     """Return the subjects that `--model text` means: one, or two when the entry has a prompt of its own.
 
@@ -188,6 +198,8 @@ def _from_entry(alias: str, entry: Entry, settings: Mapping[str, Any], name: str
     model = way.model
     if model.startswith("checkpoint:"):
         model = str(checkpoint(model.removeprefix("checkpoint:")).resolve())
+    if model.startswith("package:"):
+        model = str(shipped(model.removeprefix("package:")))
     price = None if "base_url" in settings else entry.price
     known = (entry.max_tokens, entry.trained_on, price)
     common = Subject(name or alias, way.provider, model, merged, None, *known)

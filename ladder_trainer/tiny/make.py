@@ -14,6 +14,7 @@ from ladder_trainer.start import shape_config
 from ladder_trainer.tiny.drill import Drill
 from ladder_trainer.tiny.judge import judge
 from ladder_trainer.tiny.learn import Learner, Stage
+from ladder_trainer.tiny.publish import data_hash
 from ladder_trainer.tiny.vocabulary import (
     POSITIONS,
     common_phrases,
@@ -92,7 +93,22 @@ def train(
     learner.run(Stage(minutes[1], 2e-3, FACTS), falls=True, hear=_listener(learner, "facts", curve, catalogue, say))
     final = output / "final"
     save(learner.average, tokenizer, final)
-    write_json(output / "curve.json", {"schema": 1, "curve": curve, "tokens": learner.tokens, "updates": learner.step})
+    about = {
+        "schema": 1,
+        "seed": seed,
+        "parameters": count,
+        "tokens": len(tokenizer),
+        "statements": len(drill.book),
+        "left_out": drill.left_out,
+        "questions": sum(map(len, drill.problems.values())),
+        "data": data_hash(catalogue),
+        "letters_minutes": minutes[0],
+        "facts_minutes": minutes[1],
+        "updates": learner.step,
+        "read": learner.tokens,
+        "curve": curve,
+    }
+    write_json(output / "curve.json", about)
     return final
 
 

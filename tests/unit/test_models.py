@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.models import Price, checkpoint, entries, known_price, obstacle, resolve
+from harness.models import Price, checkpoint, entries, known_price, obstacle, resolve, shipped
 from harness.registry import adapter_names
 
 
@@ -90,3 +90,11 @@ def test_a_users_own_file_may_replace_an_alias(monkeypatch: pytest.MonkeyPatch, 
         assert resolve("guess", {})[0].model == "first"
     finally:
         entries.cache_clear()
+
+
+def test_a_folder_inside_an_installed_package_is_found_and_an_absent_one_named() -> None:
+    assert (shipped("ladder_trainer/recipes") / "ladder-tiny.yaml").is_file()
+    with pytest.raises(UsageError, match="'ladder_trainer' holds no folder nowhere"):
+        shipped("ladder_trainer/nowhere")
+    with pytest.raises(UsageError, match="'no_such_package'"):
+        shipped("no_such_package/recipes")
