@@ -114,8 +114,8 @@ def by_hand(
     model.zero_grad()
     (loss / accumulate).backward()
     gradients = {n: q.grad.clone() for n, q in model.named_parameters() if q.grad is not None}
-    arrays = [x.detach().numpy() for x in (p, before, ref, advantage, mask)]
-    again, kl_again = objective(*arrays, np)
+    own, other, reference_, up, real = (x.detach().numpy() for x in (p, before, ref, advantage, mask))
+    again, kl_again = objective(own, other, reference_, up, real, np)
     assert abs(loss.item() - again) < 1e-12 and abs(kl.item() - kl_again) < 1e-12
     return float(again) / accumulate, float(kl_again), gradients
 

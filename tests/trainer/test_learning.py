@@ -54,7 +54,7 @@ def expected_correctness(model: Any, tokenizer: Any, questions: Sequence[Any]) -
     import torch
 
     texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))], skip_special_tokens=True)
-    found = []
+    found: list[float] = []
     for question in questions:
         ids = tokenizer.apply_chat_template(
             question.messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"

@@ -55,7 +55,7 @@ def test_a_log_is_one_line_in_a_fixed_order() -> None:
 
 
 def test_curves_leave_out_what_was_not_logged_and_escape_names(tmp_path: Path) -> None:
-    history = [{"step": 1, "loss": 1.0, "kl": None}, {"step": 2, "loss": 0.5}]
+    history: list[dict[str, Any]] = [{"step": 1, "loss": 1.0, "kl": None}, {"step": 2, "loss": 0.5}]
     assert [title for title, _ in panels(history)] == ["loss"]
     files = draw({"sft": history, "grpo": []}, tmp_path, "<b>金匮")
     assert [f.name for f in files] == ["sft.png", "index.html"]
