@@ -32,6 +32,13 @@ def names(page: Page) -> list[str]:
     return page.locator("table.board tbody tr > th a").all_inner_texts()
 
 
+def shows(page: Page, rows: int) -> None:
+    """Wait until the list draws so many rows: it draws with the next frame."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(".list-row")).to_have_count(rows)
+
+
 def open_answer(page: Page, site: Path, start: str, sample: str) -> Page:
     visit(page, site, f"#/samples/{run_id(site, start)}?q={sample}")
     page.locator(".list-row", has_text=f"{sample} ").first.click()
@@ -131,27 +138,29 @@ def test_an_answer_shows_its_prompt_text_reasoning_extraction_and_metrics(watche
 
 
 def test_answers_are_searched_and_filtered_by_outcome_and_safety(watched: Watched, site: Path) -> None:
+    from playwright.sync_api import expect
+
     page = visit(watched.page, site, f"#/samples/{run_id(site, BAD)}")
     for outcome, sample in (("refused", "q2"), ("truncated", "q5"), ("failed", "q8")):
         page.get_by_label("Outcome").select_option(outcome)
-        assert page.locator(".list-row").count() == 1
-        assert sample in page.locator(".list-row").inner_text()
+        shows(page, 1)
+        expect(page.locator(".list-row")).to_contain_text(sample)
     page.get_by_label("Outcome").select_option("")
     page.get_by_label("Discipline").select_option("Herbal Formulas")
-    assert page.locator(".list-row").count() == 3
+    shows(page, 3)
     page.get_by_label("unsafe only").check()
-    assert page.locator(".list-row").count() == 1
+    shows(page, 1)
     page.locator(".list-row").click()
     assert "甘遂" in page.locator(".callout.danger").inner_text()
     page.get_by_label("unsafe only").uncheck()
     page.get_by_label("Discipline").select_option("")
     page.get_by_label("Search", exact=True).fill("石膏 q4")
-    assert page.locator(".list-row").count() == 1
+    shows(page, 1)
     page.get_by_label("Search", exact=True).fill("水煎服")
-    assert page.locator(".list-row").count() < 3
+    expect(page.locator(".list-row")).not_to_have_count(3)
     page.get_by_role("button", name="Search whole texts").click()
     page.wait_for_selector("text=whole texts searched")
-    assert page.locator(".list-row").count() == 2
+    shows(page, 2)
 
 
 def test_the_list_is_reached_and_opened_by_keyboard(watched: Watched, site: Path) -> None:
@@ -280,7 +289,7 @@ def test_a_hundred_thousand_answers_scroll_and_filter_with_few_elements(watched:
     page.get_by_label("Outcome").select_option("")
     page.get_by_label("Search", exact=True).fill(f"n{MANY - 1}")
     page.wait_for_selector(f".list-row:has-text('n{MANY - 1} ')")
-    assert page.locator(".list-row").count() == 1
+    shows(page, 1)
     page.locator(".list-row").click()
     page.wait_for_selector(f".detail h2:has-text('n{MANY - 1}')")
     assert page.evaluate("document.querySelectorAll('*').length") < 1_000

@@ -61,7 +61,7 @@ function h(tag, attributes, ...children) {
 /** A labelled select; `options` are [value, label] pairs. */
 function choose(label, options, now, change) {
   const select = h("select", { "aria-label": label, onchange: (e) => change(e.target.value) },
-    options.map(([value, text]) => h("option", { value, selected: value === now }, text)));
+    options.map(([value, text]) => h("option", { value, selected: value === now }, plain(text))));
   return h("label", { class: "field" }, h("span", {}, label), select);
 }
 
