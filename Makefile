@@ -18,6 +18,12 @@ $(VENV)/.ready: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -e .
 	touch $@
 
+# The demo's local model, its metrics and its figures.
+$(VENV)/.ready-demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install -c constraints.txt torch
+	$(BIN)/pip install -c constraints.txt -e '.[hf,bertscore,figures,data]'
+	touch $@ $(VENV)/.ready
+
 # Everything the tests need. torch comes first and pinned: an unpinned one brings gigabytes of CUDA.
 $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install -c constraints.txt torch
@@ -25,7 +31,7 @@ $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && \
 	  apt-get -qq install -y --no-install-recommends chromium fonts-wqy-microhei; } || \
 	  echo "chromium is missing: the browser tests will be skipped"
-	touch $@ $(VENV)/.ready
+	touch $@ $(VENV)/.ready $(VENV)/.ready-demo
 
 # A font for Chinese labels in figures. Without one labels are English, and the tests that need it are skipped.
 FONT := /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
@@ -36,9 +42,15 @@ fonts:
 	    { $(ROOT) apt-get update -qq && $(ROOT) apt-get install -y -qq --no-install-recommends fonts-wqy-microhei; } >/dev/null 2>&1 || \
 	    echo "no Chinese font for figures: apt-get install fonts-wqy-microhei"; }
 
-demo: setup
-	$(BIN)/tcm-eval run --model guess --model echo/first --tasks tcm_core --output results/demo
-	$(BIN)/tcm-eval leaderboard --output results/demo
+# A model with random weights goes the whole way: made on the spot, asked, read, scored with every metric, ranked and drawn.
+# It knows nothing, so it stands beside two guessers at the level of chance.
+DEMO := results/demo
+demo: $(VENV)/.ready-demo fonts
+	$(BIN)/python -m ladder_trainer.random_model $(DEMO)/random-qwen2
+	OMP_NUM_THREADS=2 $(BIN)/tcm-eval run --model hf/$(DEMO)/random-qwen2 --name "random Qwen2 (knows nothing)" --model guess --model echo/first \
+	  --tasks tcm_core --limit 20 --max-tokens 24 --encoder $(DEMO)/random-qwen2 --encoder-layer 2 --output $(DEMO)
+	$(BIN)/tcm-eval leaderboard --output $(DEMO)
+	$(BIN)/tcm-eval figures $(DEMO) --output $(DEMO)/figures
 
 test: setup-dev check
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest

@@ -228,9 +228,7 @@ def _manifest(plan: Plan, determined: dict[str, Any], extra: Mapping[str, Any]) 
             "suite_version": suite.version,
             "licence": suite.licence,
             "samples": samples,
-            "answers": sum(1 for _ in plan.jobs(part))
-            if plan.selection.variants > 1
-            else samples * plan.selection.repeats,
+            "answers": _asked(plan, part, samples),
             "metrics": {use.name: part.comparison_id(use, plan.selection) for use in part.metrics()},
         }
     style = plan.parts[0].prompter.style
@@ -245,6 +243,13 @@ def _manifest(plan: Plan, determined: dict[str, Any], extra: Mapping[str, Any]) 
         "environment": environment(),
         **extra,
     }
+
+
+def _asked(plan: Plan, part: Part, samples: int) -> int:
+    """Return how many answers a part asks for; only rotations and dialogues need a look at every sample."""
+    if plan.selection.variants > 1 or part.task.type == "dialogue":
+        return sum(job.steps for job in plan.jobs(part))
+    return samples * plan.selection.repeats
 
 
 def environment() -> dict[str, str]:

@@ -59,7 +59,7 @@ def prepare_start(recipe: Recipe, tokenizer: Any, folder: Path) -> str:
         load_config(base)
         return base
     if not whole_model(folder):
-        _random(recipe.start.shape, recipe.seed, tokenizer, folder)
+        write_random(recipe.start.shape, recipe.seed, tokenizer, folder)
     return str(folder)
 
 
@@ -101,7 +101,8 @@ def shape_config(shape: Shape, vocabulary: int) -> Any:
     )
 
 
-def _random(shape: Shape, seed: int, tokenizer: Any, folder: Path) -> None:
+def write_random(shape: Shape, seed: int, tokenizer: Any, folder: Path) -> None:
+    """Write a Qwen2 of this shape with random weights, and its tokenizer, to `folder`."""
     from transformers import Qwen2ForCausalLM, set_seed
 
     set_seed(seed)

@@ -258,5 +258,5 @@ def signature(options: Options) -> str:
 
 TEXTS: tuple[Family, ...] = ("text", "case")
 BERTSCORE = add_metric(
-    Metric("bertscore", 1, TEXTS, _score, signature, parts=("P", "R", "F", "cut"), bounds=(-1.0, 1.0))
+    Metric("bertscore", 1, TEXTS, _score, signature, parts=("P", "R", "F", "cut"), bounds=(None, None))
 )

@@ -144,7 +144,7 @@ def _ladder_signature(options: Options) -> str:
 
 
 add_metric(
-    Metric("ladder_score", 1, TEXTS, _ladder, _ladder_signature, parts=("term", "sem", "cut"), bounds=(-1.0, 1.0))
+    Metric("ladder_score", 1, TEXTS, _ladder, _ladder_signature, parts=("term", "sem", "cut"), bounds=(None, None))
 )
 
 # ------------------------------------------------------------------ the floor

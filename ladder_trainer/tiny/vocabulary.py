@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.knowledge.files import diseases, facts, formulas, herbs, syndromes
 from harness.suites import shared_prompts
-from ladder_trainer.characters import ALWAYS, END, PAD, START, TAGS
+from ladder_trainer.characters import character_tokenizer
 from ladder_trainer.tiny.statements import INVERSE, Statement
 
 CHAT = (
@@ -76,48 +76,7 @@ def _cut(cutter: Any, text: str) -> tuple[list[str], list[tuple[int, int]]]:
 
 
 def make_tokenizer(words: Iterable[str], texts: Iterable[str]) -> Any:
-    """Return a tokenizer with `words` as whole tokens, and the characters of `texts`; any other character is several bytes.
-
-    It is of the kind that transformers loads beside a Qwen2 model, whatever its files say: bytes, merged to characters, and
-    above them added tokens, of which the longest at a place is taken.
-    """
-    from tokenizers import AddedToken
-    from transformers import Qwen2Tokenizer
-
-    written = _byte_letters()
-    letters = sorted({letter for text in (ALWAYS, *texts) for letter in text})
-    vocabulary: dict[str, int] = {name: number for number, name in enumerate((PAD, START, END))}
-    for one in written.values():
-        vocabulary.setdefault(one, len(vocabulary))
-    merges: dict[tuple[str, str], None] = {}
-    for letter in letters:
-        coded = "".join(written[byte] for byte in letter.encode())
-        for end in range(2, len(coded) + 1):
-            merges[coded[: end - 1], coded[end - 1]] = None
-            vocabulary.setdefault(coded[:end], len(vocabulary))
-    made = Qwen2Tokenizer(
-        vocab=vocabulary,
-        merges=list(merges),
-        unk_token=None,
-        eos_token=END,
-        pad_token=PAD,
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-        model_max_length=POSITIONS,
-    )
-    whole = [*TAGS, *sorted(word for word in set(words) - set(TAGS) if len(word) > 1)]
-    made.add_tokens([AddedToken(START, special=True, normalized=False)])
-    made.add_tokens([AddedToken(word, special=False, normalized=False) for word in whole])
+    """Return a tokenizer with `words` as whole tokens, and the characters of `texts`; it leaves the system prompt out."""
+    made = character_tokenizer(texts, words, positions=POSITIONS)
     made.chat_template = CHAT
     return made
-
-
-def _byte_letters() -> dict[int, str]:
-    """Return byte -> the printable character that byte-level tokenizers write for it.
-
-    **Source:** Radford et al. 2019, the byte-level vocabulary of GPT-2: printable bytes stand for themselves, the others for
-    the characters from 256 on, in order.
-    """
-    shown = (*range(33, 127), *range(161, 173), *range(174, 256))
-    hidden = [byte for byte in range(256) if byte not in shown]
-    return {**{byte: chr(byte) for byte in shown}, **{byte: chr(256 + n) for n, byte in enumerate(hidden)}}

@@ -162,7 +162,9 @@ def test_vllm_says_what_hf_says(way: str, tmp_path: Path) -> None:
     if way == "offline":
         requests.append(Request((Message("user", questions[0]),), options=("A", "黄芪", "当归补血")))
     expected = [r for r in hf.generate_batch(requests) if isinstance(r, Response)]
-    said = [one["text"].rstrip("\ufffd") for one in found["said"]]  # vLLM leaves out a character that the limit cut in two
+    said = [
+        one["text"].rstrip("\ufffd") for one in found["said"]
+    ]  # vLLM leaves out a character that the limit cut in two
     assert said == [r.text.rstrip("\ufffd") for r in expected[: len(said)]]
     if way == "offline":
         logprobs = [o.total for o in expected[-1].logprobs or ()]

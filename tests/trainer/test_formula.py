@@ -22,7 +22,7 @@ from ladder_trainer.train import Sources, _texts
 
 Make = Callable[..., Recipe]
 TEMPERATURE, BETA, EPSILON = 0.7, 0.01, 0.2
-SEED = 3
+SEED = 5
 """A start from which the random model sometimes ends its turn before the limit, so that lengths vary."""
 
 
@@ -35,10 +35,9 @@ class Seen:
         self.gradients: dict[str, Any] = {}
 
 
-def uneven(text: str, question: Question) -> float:
-    """A reward on which a random model varies: the share of characters of the first option."""
-    wanted = set(next(iter(question.sample.options.values())))
-    return sum(c in wanted or c in "AB\n" for c in text) / max(1, len(text))
+def uneven(text: str, _question: Question) -> float:
+    """A reward on which a random model varies: the share of characters with an odd number."""
+    return sum(ord(c) % 2 for c in text) / max(1, len(text))
 
 
 def recorded(
