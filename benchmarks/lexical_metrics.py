@@ -1,6 +1,6 @@
 """Time all lexical metrics beside their reference libraries on the same pairs, one core, and compare the values.
 
-    OMP_NUM_THREADS=1 python benchmarks/lexical_metrics.py [--pairs 10000] [--characters 60] [--library-pairs 2000]
+    OMP_NUM_THREADS=1 python benchmarks/lexical_metrics.py [--pairs 10000] [--characters 60] [--pairs-for-library 2000]
 
 Prints CPU seconds per 10,000 pairs of each side, and the largest difference of a value. The libraries run on fewer pairs
 (their time is scaled). Exit code 1 when a value differs by more than 1e-9 or all of ours take more than 15 s.
@@ -135,11 +135,11 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--pairs", type=int, default=10_000)
     options.add_argument("--characters", type=int, default=60)
-    options.add_argument("--library-pairs", type=int, default=2_000)
+    options.add_argument("--pairs-for-library", type=int, default=2_000)
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
     pairs = make_pairs(given.pairs, given.characters, given.seed)
-    few = pairs[: given.library_pairs]
+    few = pairs[: given.pairs_for_library]
     for name in OURS:  # imports and first calls are not what is measured
         get_metric(name).score(pairs[:20], {})
     packages = " ".join(f"{name} {version(name)}" for name in ("sacrebleu", "rouge-score", "nltk", "numpy"))
