@@ -98,7 +98,25 @@ def _by_task(suite: str, runs: Sequence[Run], way: str, chosen: str | None) -> T
     for run in runs:
         cells = [_cell(run.summary["tasks"].get(task, {}).get(metric), cid, run) for task, metric, cid in ordered]
         rows.append((run, cells))
-    return Table(f"{suite} — by task{way}", names, _ranked(rows, suite), [*legend, *_marks(runs, suite)])
+    return Table(
+        f"{suite} — by task{way}", names, _ranked(rows, suite), [*legend, *_floors(ordered, runs), *_marks(runs, suite)]
+    )
+
+
+CLINICAL = ("herb_", "slot_", "safety_", "dose_")
+
+
+def _floors(columns: Sequence[tuple[str, str, str]], runs: Sequence[Run]) -> list[str]:
+    """Return what each run's texts reach against shuffled references, and the caution that clinical numbers need."""
+    notes = []
+    for run in runs:
+        reached = run.summary.get("floors", {})
+        said = [f"{t.partition('/')[2]} {m} {reached[t][m]:.3f}" for t, m, _ in columns if m in reached.get(t, {})]
+        if said:
+            notes.append(f"{run.name}, its texts scored against shuffled references: {', '.join(said)}")
+    if any(metric.startswith(CLINICAL) for _, metric, _ in columns):
+        notes.append("Clinical metrics are for research, not medical advice.")
+    return notes
 
 
 def _column_names(columns: Sequence[tuple[str, str, str]], runs: Sequence[Run]) -> tuple[list[str], list[str]]:
