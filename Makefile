@@ -47,7 +47,7 @@ fonts:
 DEMO := results/demo
 demo: $(VENV)/.ready-demo fonts
 	$(BIN)/python -m ladder_trainer.random_model $(DEMO)/random-qwen2
-	OMP_NUM_THREADS=2 $(BIN)/tcm-eval run --model hf/$(DEMO)/random-qwen2 --name "random Qwen2 (knows nothing)" --model guess --model echo/first \
+	OMP_NUM_THREADS=1 $(BIN)/tcm-eval run --model hf/$(DEMO)/random-qwen2 --name "random Qwen2 (knows nothing)" --model guess --model echo/first \
 	  --tasks tcm_core --limit 20 --max-tokens 24 --encoder $(DEMO)/random-qwen2 --encoder-layer 2 --output $(DEMO)
 	$(BIN)/tcm-eval leaderboard --output $(DEMO)
 	$(BIN)/tcm-eval figures $(DEMO) --output $(DEMO)/figures
