@@ -13,7 +13,7 @@ setup-dev: $(VENV)/.ready-dev fonts
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The core: no torch, about 150 MB.
+# The core: no torch, about 170 MB.
 $(VENV)/.ready: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -e .
 	touch $@

@@ -107,6 +107,7 @@ def models_text() -> str:
 
 EXTRAS = {
     "data": ("pandas", "pyarrow", "openpyxl"),
+    "providers": ("openai", "anthropic"),
     "figures": ("matplotlib",),
     "hf": ("torch", "transformers"),
     "bertscore": ("bert_score",),
