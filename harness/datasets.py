@@ -230,8 +230,9 @@ def _target(task: TaskSpec, row: Mapping[str, Any], fields: Mapping[str, Any], w
     texts = tuple(text_of(a) for a in answer) if isinstance(answer, list) else (text_of(answer),)
     if not any(text.strip() for text in texts):
         raise UsageError(f"{where}: the reference answer is empty")
+    rubric, terms = (_listed(row, path, where) for path in (task.columns.rubric, task.columns.terms))
     if task.type == "free_text":
-        return Reference(texts)
+        return Reference(texts, rubric, terms)
     slots: dict[str, tuple[str, ...]] = {}
     herbs: tuple[tuple[str, float | None], ...] = ()
     for name, path in task.columns.slots.items():
@@ -246,7 +247,14 @@ def _target(task: TaskSpec, row: Mapping[str, Any], fields: Mapping[str, Any], w
             )
         else:
             slots[name] = tuple(text_of(i) for i in items if text_of(i))
-    return Case(texts, slots, herbs)
+    return Case(texts, slots, herbs, rubric, terms)
+
+
+def _listed(row: Mapping[str, Any], path: str | None, where: str) -> tuple[str, ...]:
+    """Return a column's texts: a list's, or its one; none where the task names no column or the row leaves it empty."""
+    value = pick(row, path, where) if path else None
+    texts = (text_of(one).strip() for one in (value if isinstance(value, list) else [value]))
+    return tuple(text for text in texts if text)
 
 
 def _choice(answer: Any, options: Mapping[str, str], where: str) -> Choice:

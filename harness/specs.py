@@ -102,6 +102,8 @@ class Columns(Closed):
     group: str | None = None
     turns: str | None = None
     slots: Mapping[Literal["disease", "pattern", "principle", "formula", "herbs"], str] = {}
+    rubric: str | None = None
+    terms: str | None = None
     fields: Mapping[str, str] = {}
     where: Mapping[str, str | tuple[str, ...]] = {}
 
@@ -168,6 +170,8 @@ class TaskSpec(Closed):
     def _whole(self) -> TaskSpec:
         if self.type in ("single_choice", "multiple_choice") and self.columns.options is None:
             raise ValueError("a choice task needs columns.options")
+        if self.type not in ("dialogue", "free_text") and (self.columns.rubric or self.columns.terms):
+            raise ValueError("columns.rubric and columns.terms are for answers that are texts: dialogue and free_text")
         names = [use.name for use in self.metrics]
         if len(set(names)) < len(names):
             raise ValueError(f"a metric is named twice: {', '.join(names)}")

@@ -83,21 +83,29 @@ class Blanks:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One or more reference texts, any of which would do."""
+    """One or more reference texts, any of which would do.
+
+    `rubric` is what a judge looks for, point by point; `terms` are words that a good answer has. Empty where the data state none.
+    """
 
     texts: tuple[str, ...]
+    rubric: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A diagnostic dialogue: the reference answer and the slots it fills.
 
-    `slots` maps disease, pattern, principle and formula to accepted names; `herbs` are (name, grams or None).
+    `slots` maps disease, pattern, principle and formula to accepted names; `herbs` are (name, grams or None). `rubric` and `terms`
+    as in `Reference`.
     """
 
     texts: tuple[str, ...]
     slots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     herbs: tuple[tuple[str, float | None], ...] = ()
+    rubric: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
 
 
 Target = Choice | Blanks | Reference | Case

@@ -180,6 +180,29 @@ def test_a_dialogue_has_turns_slots_and_herbs(tmp_path: Path) -> None:
         load(tmp_path / "own", yaml, [{**row, "turns": "咳嗽"}])
 
 
+def test_a_rubric_and_terms_reach_the_target_but_never_the_prompt(tmp_path: Path) -> None:
+    yaml = "data: [items.jsonl]\ncolumns: { question: q, rubric: r, terms: t }\n"
+    rows = [
+        {"q": "何谓气虚？", "answer": "元气不足", "r": ["说到元气", " "], "t": "元气"},
+        {"q": "何谓血虚？", "answer": "血液亏虚", "r": None, "t": []},
+    ]
+    texts = load(tmp_path / "own", "type: free_text\n" + yaml, rows)
+    assert [s.target for s in texts] == [
+        Reference(("元气不足",), ("说到元气",), ("元气",)),
+        Reference(("血液亏虚",)),
+    ]
+    [case, _] = load(tmp_path / "own", "type: dialogue\n" + yaml, rows)
+    assert isinstance(case.target, Case) and case.target.rubric == ("说到元气",) and case.target.terms == ("元气",)
+    assert set(case.fields) == {"question"}
+    with pytest.raises(UsageError, match="no column 't'"):
+        load(tmp_path / "own", "type: free_text\n" + yaml, [{"q": "x", "answer": "y", "r": "z"}])
+
+
+def test_a_rubric_is_refused_where_answers_are_letters_or_blanks(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"columns.rubric and columns.terms are for answers that are texts"):
+        load(tmp_path / "own", "type: fill_blank\ndata: [items.jsonl]\ncolumns: { question: q, rubric: r }\n", [])
+
+
 def test_free_text_takes_several_references(tmp_path: Path) -> None:
     yaml = "type: free_text\ndata: [items.jsonl]\ncolumns: { question: q }\n"
     [sample] = load(tmp_path / "own", yaml, [{"q": "何谓气虚？", "answer": ["一", "二"]}])
