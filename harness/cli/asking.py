@@ -1,0 +1,243 @@
+"""`run` and `score`, and the options that say how a model is asked."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.parts import (
+    DONE,
+    INCOMPLETE,
+    add_encoder,
+    add_output,
+    amount,
+    encoder_of,
+    json_text,
+    positive,
+    price,
+    whole,
+)
+from harness.cli.showing import draw_runs
+
+if TYPE_CHECKING:
+    from harness.pipeline import Done, RunSpec
+
+
+def add(commands: Any) -> None:
+    """Add these commands to the command line."""
+    _add_run(commands)
+    _add_score(commands)
+
+
+def _add_run(commands: Any) -> None:
+    run = commands.add_parser(
+        "run",
+        help="ask one or more models, score the answers, print a table",
+        description="Ask models the chosen tasks. The same command again goes on where it stopped.",
+        epilog="example:\n  tcm-eval run --model server/qwen2.5-7b-instruct --base-url http://127.0.0.1:8000/v1 --tasks tcm_core",
+    )
+    run.add_argument(
+        "--model", action="append", required=True, metavar="MODEL", help="alias, or provider/name; may be given again"
+    )
+    run.add_argument("--tasks", required=True, metavar="NAMES", help="suites, suite/task, or all; separated by commas")
+    work = add_asking(run)
+    work.add_argument("--figures", action="store_true", help="draw figures into OUTPUT/figures when done")
+    work.add_argument("--quiet", action="store_true", help="print errors only")
+    work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
+    run.set_defaults(call=_run)
+
+
+def _add_score(commands: Any) -> None:
+    score = commands.add_parser("score", help="score a run again after a metric changed; no model is called")
+    score.add_argument("run", type=Path, help="a run's folder")
+    score.add_argument("--json", action="store_true", help="print the summary as JSON")
+    add_encoder(score)
+    score.set_defaults(call=_score)
+
+
+def add_asking(run: argparse.ArgumentParser) -> Any:
+    """Add all that says how a model is asked; return the group of the last ones."""
+    who = run.add_argument_group("model")
+    who.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server, with /v1")
+    who.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
+    who.add_argument("--model-arg", action="append", default=[], metavar="KEY=VALUE", help="a setting of the provider")
+    who.add_argument(
+        "--name", action="append", default=[], help="name shown in tables; the n-th goes to the n-th --model"
+    )
+    what = run.add_argument_group("questions")
+    what.add_argument("--limit", type=positive, metavar="N", help="at most N questions a task, drawn by --seed")
+    what.add_argument("--split", default="test", help="split to ask (default: test)")
+    what.add_argument(
+        "--shots", type=whole, default=0, metavar="K", help="examples before each question, from validation or train"
+    )
+    what.add_argument("--repeats", type=positive, default=1, metavar="R", help="ask everything R times")
+    what.add_argument(
+        "--rotate-options", type=positive, default=1, metavar="K", help="ask choices in K rotations of their options"
+    )
+    what.add_argument(
+        "--ask",
+        choices=("generate", "letter", "text"),
+        default="generate",
+        help="generate, or score options by log-probability",
+    )
+    what.add_argument("--language", choices=("zh", "en"), help="language of the prompts (default: the task's)")
+    what.add_argument(
+        "--system", metavar="NAME|TEXT", help="system prompt for all models: plain-zh, ladder-paper, or a text"
+    )
+    what.add_argument(
+        "--task-path",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="a task of your own: YAML file or folder",
+    )
+    what.add_argument(
+        "--data-path", type=Path, metavar="DIR", help="where the data of --task-path lies (default: beside the YAML)"
+    )
+    add_encoder(run.add_argument_group("scoring"))
+    how = run.add_argument_group("sampling (sent to every model; default: as the task says, greedy)")
+    how.add_argument("--temperature", type=float)
+    how.add_argument("--top-p", type=float)
+    how.add_argument("--top-k", type=int)
+    how.add_argument("--repetition-penalty", type=float)
+    how.add_argument("--max-tokens", type=positive)
+    how.add_argument("--seed", type=int, default=0)
+    work = run.add_argument_group("running")
+    work.add_argument("--concurrency", type=positive, default=64, metavar="N", help="requests in flight (default: 64)")
+    work.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of one attempt (default: 300)")
+    work.add_argument("--attempts", type=positive, default=6, metavar="N", help="of one request (default: 6)")
+    _limits(work)
+    work.add_argument(
+        "--fresh", action="store_true", help="answer everything anew; earlier answers are set aside, not deleted"
+    )
+    work.add_argument("--strict", action="store_true", help="missing data is an error")
+    work.add_argument("--data-root", type=Path, metavar="DIR", help="folder of pulled and imported data")
+    add_output(work)
+    return work
+
+
+def _limits(work: Any) -> None:
+    work.add_argument("--rpm", type=amount, default=0.0, metavar="N", help="at most N requests a minute")
+    work.add_argument("--tpm", type=amount, default=0.0, metavar="N", help="at most N tokens a minute")
+    work.add_argument(
+        "--adaptive",
+        action=argparse.BooleanOptionalAction,
+        help="find the number in flight, up to --concurrency, and slow down when told (default: where a key is used)",
+    )
+    work.add_argument(
+        "--patience",
+        type=amount,
+        default=120.0,
+        metavar="SECONDS",
+        help="go on trying this long while nobody gets an answer (default: 120)",
+    )
+    work.add_argument("--max-failures", type=amount, metavar="N", help="stop after N failures, or below 1 a share")
+    work.add_argument("--max-total-tokens", type=positive, metavar="N", help="stop before this call uses more tokens")
+    work.add_argument("--max-cost", type=amount, metavar="AMOUNT", help="stop before this call costs more")
+    work.add_argument("--price", type=price, metavar="INPUT,OUTPUT", help="price of a million tokens in and out")
+    work.add_argument("--dry-run", action="store_true", help="say how much would be asked and what it costs at most")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from harness.console import Console
+    from harness.pipeline import Silent, estimate, run
+
+    if args.dry_run:
+        for model, name in zip_longest(args.model, args.name[: len(args.model)]):
+            print(estimate(spec_of(args, model, name)))
+        return DONE
+    finished: list[Done] = []
+    for model, name in zip_longest(args.model, args.name[: len(args.model)]):
+        finished += run(spec_of(args, model, name), Silent() if args.quiet else Console())
+    if not args.quiet:
+        print_finished(finished, args.output)
+    if args.figures:
+        draw_runs(
+            [done.folder for done in finished], args.output / "figures", "all", sys.stderr if args.json else sys.stdout
+        )
+    if args.json:
+        for done in finished:
+            print(json_text({"run": str(done.folder), "summary": done.summary}))
+    return DONE if all(done.complete for done in finished) else INCOMPLETE
+
+
+def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
+    """Return what the arguments say about asking one model."""
+    from harness.errors import UsageError
+    from harness.limits import Limits
+    from harness.pipeline import RunSpec
+    from harness.plan import Selection
+    from harness.prompts import Style
+
+    settings: dict[str, Any] = {}
+    for pair in args.model_arg:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--model-arg {pair}: expected KEY=VALUE")
+        settings[key] = _value(value)
+    settings.update({name: value for name in ("base_url", "key_env") if (value := getattr(args, name)) is not None})
+    fields = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
+    return RunSpec(
+        model=model,
+        tasks=tuple(name.strip() for name in args.tasks.split(",") if name.strip()),
+        settings=settings,
+        name=name,
+        selection=Selection(args.split, args.limit, args.repeats, args.rotate_options, args.seed),
+        style=Style(args.language, args.system, None, args.shots, args.seed, args.ask),
+        sampling={name: value for name in fields if (value := getattr(args, name)) is not None},
+        limits=Limits(
+            in_flight=args.concurrency,
+            attempts=args.attempts,
+            timeout=args.timeout,
+            patience=args.patience if args.attempts > 1 else 0.0,
+            rpm=args.rpm,
+            tpm=args.tpm,
+            adaptive=args.adaptive,
+            max_total_tokens=args.max_total_tokens,
+            max_cost=args.max_cost,
+        ),
+        max_failures=args.max_failures,
+        price=args.price,
+        output=args.output,
+        task_paths=tuple(args.task_path),
+        data_root=args.data_root,
+        data_path=args.data_path,
+        encoder=encoder_of(args),
+        fresh=args.fresh,
+        strict=args.strict,
+    )
+
+
+def _value(text: str) -> Any:
+    lowered = text.lower()
+    if lowered in ("true", "false"):
+        return lowered == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _score(args: argparse.Namespace) -> int:
+    from harness.pipeline import score
+
+    done = score(args.run, encoder=encoder_of(args))
+    if args.json:
+        print(json_text({"run": str(done.folder), "summary": done.summary}))
+    else:
+        print_finished([done], done.folder.parent.parent)
+    return DONE if done.complete else INCOMPLETE
+
+
+def print_finished(finished: Sequence[Done], output: Path) -> None:
+    """Print the tables of finished runs."""
+    from harness.report.finished import finished_text
+
+    print(finished_text(finished, output))

@@ -1,0 +1,138 @@
+"""`compare`, `gate` and `baseline`: what is said of one run beside another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.asking import add_asking, spec_of
+from harness.cli.parts import DONE, add_output
+
+if TYPE_CHECKING:
+    from harness.baseline import Side
+    from harness.gate import GateSpec
+
+
+def add(commands: Any) -> None:
+    """Add these commands to the command line."""
+    _add_compare(commands)
+    _add_gate(commands)
+    _add_baseline(commands)
+
+
+def _add_compare(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="say whether runs differ, answer by answer",
+        description="Compare runs with the first one, paired by question: effects, intervals, tests, and a sentence each.",
+    )
+    compare.add_argument("baseline", metavar="A", help="a run's folder or name, or a baseline file")
+    compare.add_argument("candidates", metavar="B", nargs="+", help="runs to compare with A")
+    compare.add_argument("--force", action="store_true", help="compare runs that were not asked alike, and say so")
+    compare.add_argument("--format", choices=("table", "markdown", "csv", "json", "latex"), default="table")
+    add_output(compare)
+    compare.set_defaults(call=_compare)
+
+
+def _add_gate(commands: Any) -> None:
+    gate = commands.add_parser(
+        "gate",
+        help="say whether a candidate is worse than a baseline, as an exit code",
+        description="Exit codes: 0 pass, 1 regression, 2 usage, 3 run invalid or incomplete, 4 inconclusive.",
+        epilog="example:\n  tcm-eval gate --baseline baseline.json --model server/my-checkpoint --config gate.yaml --junit gate.xml",
+    )
+    gate.add_argument(
+        "--baseline", required=True, metavar="RUN|FILE", help="a run's folder or name, or a baseline file"
+    )
+    what = gate.add_mutually_exclusive_group(required=True)
+    what.add_argument("--candidate", metavar="RUN", help="a finished run's folder or name")
+    what.add_argument("--model", metavar="MODEL", help="ask this model first: alias, or provider/name")
+    gate.add_argument("--tasks", metavar="NAMES", help="what to ask --model (default: the baseline's tasks)")
+    gate.add_argument("--config", type=Path, metavar="FILE", help="gate.yaml (default: every task, margin 0.05)")
+    gate.add_argument(
+        "--inconclusive", choices=("pass", "fail"), help="exit with 0 or 1 instead of 4 when inconclusive"
+    )
+    for form in ("junit", "markdown", "json"):
+        gate.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write the outcome as {form} to this file")
+    add_asking(gate)
+    gate.set_defaults(call=_gate)
+
+
+def _add_baseline(commands: Any) -> None:
+    what = commands.add_parser("baseline", help="keep a run's scores as one small file").add_subparsers(
+        dest="what", required=True, metavar="WHAT"
+    )
+    make = what.add_parser("set", help="write a new baseline file from a finished run")
+    show = what.add_parser("show", help="say what a baseline file holds")
+    update = what.add_parser("update", help="replace a baseline file by another run, and say what changes")
+    for one, call in ((make, _baseline_set), (update, _baseline_update)):
+        one.add_argument("run", metavar="RUN", help="a run's folder or name")
+        add_output(one)
+        one.set_defaults(call=call)
+    make.add_argument("file", type=Path, nargs="?", default=Path("baseline.json"), metavar="FILE")
+    for one in (show, update):
+        one.add_argument("file", type=Path, metavar="FILE")
+    show.set_defaults(call=_baseline_show)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    import shutil
+
+    from harness.baseline import find, load
+    from harness.compare import compare_runs, render_comparison
+
+    first, *others = (load(find(text, args.output)) for text in (args.baseline, *args.candidates))
+    width = shutil.get_terminal_size((120, 40)).columns
+    print(render_comparison(compare_runs(first, others, force=args.force), args.format, width=width))
+    return DONE
+
+
+def _gate(args: argparse.Namespace) -> int:
+    from harness.baseline import find, load
+    from harness.gate import as_text, judge, read_spec, write_reports
+
+    spec = read_spec(args.config)
+    baseline = load(find(args.baseline, args.output))
+    candidate = find(args.candidate, args.output) if args.candidate else _asked(args, baseline, spec)
+    outcome, changed = judge(baseline, candidate, spec, args.inconclusive)
+    write_reports(outcome, changed, junit=args.junit, markdown=args.markdown, json=args.json)
+    print(as_text(outcome))
+    return outcome.verdict.exit_code
+
+
+def _asked(args: argparse.Namespace, baseline: Side, spec: GateSpec) -> Path:
+    """Ask the model what the baseline was asked; return the run's folder."""
+    from harness.console import Guarded
+    from harness.gate import counterpart, refuse_early
+    from harness.pipeline import run
+
+    args.tasks = args.tasks or ",".join(baseline.tasks)
+    watch = Guarded(
+        lambda plan: refuse_early(baseline, spec, {t: i["metrics"] for t, i in plan.manifest["tasks"].items()})
+    )
+    return counterpart(
+        baseline,
+        [(done.folder, done.summary) for done in run(spec_of(args, args.model, next(iter(args.name), None)), watch)],
+    )
+
+
+def _baseline_set(args: argparse.Namespace) -> int:
+    from harness.baseline import find, set_baseline
+
+    print(set_baseline(find(args.run, args.output), args.file))
+    return DONE
+
+
+def _baseline_show(args: argparse.Namespace) -> int:
+    from harness.baseline import from_file, side_text
+
+    print(side_text(from_file(args.file)))
+    return DONE
+
+
+def _baseline_update(args: argparse.Namespace) -> int:
+    from harness.baseline import find, update_baseline
+
+    print(update_baseline(find(args.run, args.output), args.file))
+    return DONE

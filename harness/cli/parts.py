@@ -1,0 +1,98 @@
+"""What all commands share: exit codes, the parser, kinds of numbers, common options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.plan import Encoder
+
+Command = Callable[[argparse.Namespace], int]
+
+DONE, NEGATIVE, USAGE, INCOMPLETE, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that refuses abbreviations: they would break when an option is added."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        settings.setdefault("allow_abbrev", False)
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **settings)
+
+
+def positive(text: str) -> int:
+    """Return a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
+    return int(text)
+
+
+def whole(text: str) -> int:
+    """Return a whole number from 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """Return a finite number from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 0")
+    return value
+
+
+def price(text: str) -> tuple[float, float]:
+    """Return the prices of a million tokens in and out."""
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"'{text}': expected INPUT,OUTPUT, for example 2.5,10")
+    return amount(parts[0]), amount(parts[1])
+
+
+def add_output(group: Any) -> None:
+    """Add the results folder."""
+    group.add_argument(
+        "--output", type=Path, default=Path("results"), metavar="DIR", help="results folder (default: results)"
+    )
+
+
+def add_encoder(group: Any) -> None:
+    """Add the encoder of BERTScore and Ladder-Score."""
+    group.add_argument(
+        "--encoder",
+        metavar="MODEL",
+        help="folder or hub id of an encoder: adds BERTScore and Ladder-Score to text tasks",
+    )
+    group.add_argument(
+        "--encoder-layer", type=positive, metavar="N", help="the encoder's layer to read (a folder needs it)"
+    )
+
+
+def encoder_of(args: argparse.Namespace) -> Encoder | None:
+    """Return the encoder asked for, or None."""
+    from harness.plan import Encoder
+
+    return Encoder(args.encoder, args.encoder_layer) if args.encoder else None
+
+
+def catalogue_of(args: argparse.Namespace) -> Any:
+    """Return the tasks: the packaged ones and the user's own."""
+    from harness.suites import Catalogue
+
+    paths = getattr(args, "task_path", [])
+    return Catalogue(paths, data_root=args.data_root, data_path=getattr(args, "data_path", None))
+
+
+def json_text(value: Any) -> str:
+    """Return the value as one line of JSON."""
+    import orjson
+
+    return orjson.dumps(value).decode()

@@ -1,0 +1,132 @@
+"""`leaderboard`, `view`, `figures` and `export`: what is made of finished runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from harness.cli.parts import DONE, add_output, whole
+
+if TYPE_CHECKING:
+    from harness.report.figures import Wanted
+
+
+def add(commands: Any) -> None:
+    """Add these commands to the command line."""
+    _add_leaderboard(commands)
+    _add_figures(commands)
+    _add_export(commands)
+
+
+def _add_leaderboard(commands: Any) -> None:
+    board = commands.add_parser(
+        "leaderboard", help="show all runs of a results folder, and published numbers beside them"
+    )
+    board.add_argument("--format", choices=("table", "markdown", "csv", "json", "latex"), default="table")
+    board.add_argument(
+        "--metric", metavar="NAME", help="show this metric where a task has it (default: each task's headline)"
+    )
+    board.add_argument("--no-published", action="store_true", help="leave published numbers out")
+    board.add_argument("--site", type=Path, metavar="DIR", help="write a static site to this folder instead")
+    add_output(board)
+    board.set_defaults(call=_leaderboard)
+    view = commands.add_parser("view", help="build the site of a results folder and show it on this machine")
+    view.add_argument("--port", type=whole, default=8765, metavar="N", help="0 for any free one (default: 8765)")
+    view.add_argument("--no-published", action="store_true", help="leave published numbers out")
+    add_output(view)
+    view.set_defaults(call=_view)
+
+
+def _add_figures(commands: Any) -> None:
+    figures = commands.add_parser(
+        "figures", help="draw runs as figures for a paper, each with its numbers as CSV (needs tcm-eval[figures])"
+    )
+    figures.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
+    figures.add_argument("--output", type=Path, default=Path("results/figures"), metavar="DIR", help="where figures go")
+    figures.add_argument("--format", default="png", metavar="NAMES", help="png, svg, pdf, separated by commas")
+    figures.add_argument("--width", choices=("column", "page"), default="page", help="3.4 or 7 inches (default: page)")
+    figures.add_argument("--font-size", type=float, default=8.0, metavar="POINTS", help="5 to 24 (default: 8)")
+    figures.add_argument("--language", choices=("zh", "en"), default="en", help="of the labels (default: en)")
+    figures.add_argument(
+        "--published", default="all", metavar="MODELS", help="whose published numbers to show: all, none, or names"
+    )
+    figures.set_defaults(call=_figures)
+
+
+def _add_export(commands: Any) -> None:
+    export = commands.add_parser("export", help="write runs in other tools' formats")
+    export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
+    export.add_argument("--to", required=True, choices=("csv", "parquet", "lm-eval", "model-index"))
+    export.add_argument("--output", type=Path, default=Path("results/export"), metavar="DIR", help="where files go")
+    export.set_defaults(call=_export)
+
+
+def _leaderboard(args: argparse.Namespace) -> int:
+    from harness.pipeline import leaderboard
+
+    if args.site is not None:
+        return _site(args, args.site)
+    text, notes = leaderboard(args.output, args.format, published=not args.no_published, metric=args.metric)
+    print(text)
+    for note in notes:
+        print(note, file=sys.stderr)
+    return DONE
+
+
+def _site(args: argparse.Namespace, folder: Path) -> int:
+    from harness.pipeline import site
+
+    built = site(args.output, folder, published=not args.no_published)
+    for note in built.notes:
+        print(note, file=sys.stderr)
+    page = built.folder / "index.html"
+    print(f"{built.runs} runs, {built.samples} answers: {page}")
+    return DONE
+
+
+def _view(args: argparse.Namespace) -> int:
+    from harness.report.site import open_server, serve
+
+    folder = args.output / "site"
+    server = open_server(folder, args.port)  # before the long work: a taken port is said at once
+    with server:
+        _site(args, folder)
+        print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)
+        serve(server)
+    return DONE
+
+
+def _figures(args: argparse.Namespace) -> int:
+    from harness.report.figures import Wanted, formats
+
+    wanted = Wanted(formats(args.format), args.width, args.font_size, args.language)
+    draw_runs(args.runs, args.output, args.published, sys.stdout, wanted)
+    return DONE
+
+
+def draw_runs(folders: Sequence[Path], output: Path, others: str, out: TextIO, wanted: Wanted | None = None) -> None:
+    """Draw runs and say which files were written, and on stderr what was left out."""
+    from harness.models import published_root
+    from harness.report.chosen import chosen
+    from harness.report.figures import Wanted, draw, only
+    from harness.report.results import published
+
+    runs, left = chosen(folders)
+    drawn = draw(runs, only(published(published_root()), others), output, wanted or Wanted())
+    print("\n".join(str(path) for path in drawn.files), file=out)
+    for note in (*left, *drawn.notes):
+        print(note, file=sys.stderr)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from harness.report.chosen import chosen
+    from harness.report.export import export
+
+    runs, left = chosen(args.runs)
+    print("\n".join(str(path) for path in export(runs, args.to, args.output)))
+    for note in left:
+        print(note, file=sys.stderr)
+    return DONE

@@ -1,0 +1,44 @@
+"""`train`: a checkpoint by a recipe."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness.cli.parts import DONE
+
+
+def add(commands: Any) -> None:
+    """Add this command to the command line."""
+    train = commands.add_parser(
+        "train",
+        help="make a checkpoint by a recipe, with SFT and GRPO",
+        description="Train by a recipe. Afterwards --model hf/FOLDER, or the recipe's alias, is the new checkpoint.",
+        epilog="example:\n  tcm-eval train ladder-base-paper-lora --set grpo.batch=6",
+    )
+    train.add_argument("recipe", help="name of a recipe, or a YAML file of your own")
+    train.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder of this training run (default: in the data folder)"
+    )
+    train.add_argument(
+        "--resume", action="store_true", help="go on from the last whole checkpoint of the output folder"
+    )
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as grpo.learning_rate=1e-6"
+    )
+    train.add_argument("--task-path", action="append", default=[], type=Path, metavar="PATH")
+    train.add_argument("--data-path", type=Path, metavar="DIR")
+    train.add_argument("--data-root", type=Path, metavar="DIR")
+    train.set_defaults(call=_train)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from importlib import import_module
+
+    trainer = import_module("ladder_trainer")  # by name: the harness does not depend on it
+    places = trainer.Sources(tuple(args.task_path), args.data_root, args.data_path)
+    trainer.run(
+        args.recipe, output=args.output, resume=args.resume, changes=args.set, sources=places, say=trainer.say_line
+    )
+    return DONE
