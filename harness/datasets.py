@@ -141,6 +141,7 @@ def to_sample(task: TaskSpec, row: Mapping[str, Any], number: int, where: str) -
         discipline=_discipline(task, row, where),
         group=_group(task, row, fields, where),
         split=_split(task, row, where),
+        tags={name: text_of(pick(row, path, where)) for name, path in columns.tags.items()},
     )
 
 

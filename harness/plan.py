@@ -162,7 +162,7 @@ def prepare(
     examples: Sequence[Sample] = ()
     if style.shots:
         examples = [s for s in stream(catalogue, task) if s.split in ("validation", "train")]
-    shape = {"columns": task.columns.model_dump(mode="json"), "split": task.split.model_dump(mode="json")}
+    shape = {"columns": task.columns.shape(), "split": task.split.model_dump(mode="json")}
     return Part(task, Prompter(task, style, decoding, examples), {**data, "": _short(shape)}, encoder)
 
 

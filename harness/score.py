@@ -159,6 +159,7 @@ def _score(metric: Metric, turns: Sequence[Reading], judged_turns: Sequence[tupl
         group=sample.group,
         split=sample.split,
         parts=parts,
+        tags=sample.tags,
     )
 
 

@@ -104,8 +104,14 @@ class Columns(Closed):
     slots: Mapping[Literal["disease", "pattern", "principle", "formula", "herbs"], str] = {}
     rubric: str | None = None
     terms: str | None = None
+    tags: Mapping[Name, str] = {}
     fields: Mapping[str, str] = {}
     where: Mapping[str, str | tuple[str, ...]] = {}
+
+    def shape(self) -> dict[str, Any]:
+        """Return what of the map decides over numbers: no labels, and `rubric` and `terms` only where they are set."""
+        unset = {name for name in ("rubric", "terms") if getattr(self, name) is None}
+        return self.model_dump(mode="json", exclude={"tags"} | unset)
 
 
 class MetricUse(Closed):

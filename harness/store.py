@@ -94,9 +94,11 @@ def decode_record(row: dict[str, Any]) -> Record:
 
 
 def encode_score(score: Score) -> bytes:
-    """Return the score's line."""
+    """Return the score's line; `tags` are left out where there are none."""
     row = {"schema": SCHEMA, **{name: getattr(score, name) for name in _SCORE}}
-    row["parts"] = dict(score.parts)
+    row["parts"], row["tags"] = dict(score.parts), dict(score.tags)
+    if not row["tags"]:
+        del row["tags"]
     return _line(row)
 
 

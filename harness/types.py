@@ -117,7 +117,8 @@ class Sample:
 
     `fields` holds what a prompt may show: `question`, `options` (letter -> text), `turns` and the task's other columns.
     `discipline` is None where the source does not say. `group` ties items that share a stem, a case or a translation: the
-    cluster of the standard error; None means the item stands alone.
+    cluster of the standard error; None means the item stands alone. `tags` are the item's further labels by which scores may be
+    sorted, such as `difficulty`.
     """
 
     id: str
@@ -127,7 +128,7 @@ class Sample:
     discipline: str | None = None
     group: str | None = None
     split: str = "test"
-    tags: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def question(self) -> str:
@@ -282,7 +283,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One metric on one sample: one line of `scores.jsonl`. `value=None` means failed or unscored, never zero."""
+    """One metric on one sample: one line of `scores.jsonl`. `value=None` means failed or unscored, never zero.
+
+    `tags` are the sample's own.
+    """
 
     task: str
     sample: str
@@ -296,6 +300,7 @@ class Score:
     group: str | None = None
     split: str = "test"
     parts: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

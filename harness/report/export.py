@@ -83,6 +83,7 @@ def _scores(run: Run) -> Iterator[Row]:
             "group": score.group,
             "split": score.split,
             "parts": json.dumps(dict(score.parts), sort_keys=True),
+            "tags": json.dumps(dict(score.tags), sort_keys=True, ensure_ascii=False),
         }
 
 

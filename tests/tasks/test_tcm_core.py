@@ -14,7 +14,9 @@ import orjson
 import pytest
 import yaml
 
-from harness.types import DISCIPLINES
+from harness.datasets import stream
+from harness.suites import Catalogue
+from harness.types import DISCIPLINES, Case
 from tools.make_tasks.checks import known_facts, leaks
 from tools.make_tasks.items import CANARY
 
@@ -177,6 +179,16 @@ _TRUTH: dict[str, Any] = {
     "disease-name": _definition,
     "disease-definition": _definition,
 }
+
+
+def test_every_item_reaches_a_run_with_its_difficulty_and_a_dialogue_with_its_rubric_and_terms() -> None:
+    catalogue = Catalogue()
+    for task in catalogue.tasks("tcm_core"):
+        for sample in stream(catalogue, task):
+            assert sample.tags["difficulty"] in ("1", "2", "3")
+            if isinstance(sample.target, Case):
+                assert len(sample.target.rubric) >= 3 and sample.target.terms
+                assert not any(point in str(sample.fields) for point in sample.target.rubric)
 
 
 @pytest.mark.parametrize("name", ["single_choice", "multiple_choice"])

@@ -20,7 +20,7 @@ from harness.plan import Selection
 from harness.prompts import Style
 from harness.store import read, read_scores
 from harness.types import Failure
-from tests.conftest import choice_rows, make_suite
+from tests.conftest import TASK, choice_rows, make_suite
 
 
 def spec(suite: Path, output: Path, model: str = "guess", **changes: object) -> RunSpec:
@@ -142,6 +142,27 @@ def test_disciplines_are_pooled_micro_and_macro(suite: Path, tmp_path: Path) -> 
     n = {name: cells[name]["accuracy"]["n"] for name in cells}
     assert overall["macro"]["mean"] == pytest.approx(0.5)
     assert overall["micro"]["mean"] == pytest.approx(n["Fundamentals"] / 30)
+
+
+def test_an_items_difficulty_stands_beside_its_score(tmp_path: Path) -> None:
+    folder = make_suite(tmp_path / "own", 0, TASK.replace("split: {", "  tags: { difficulty: level }\nsplit: {"))
+    rows = [{**row, "level": i % 3 + 1} for i, row in enumerate(choice_rows(12))]
+    (folder / "choice.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    [done] = run(spec(folder, tmp_path / "out"))
+    found = {s.sample: s.tags for s in read_scores(done.folder / "scores.jsonl")}
+    assert found == {r["id"]: {"difficulty": str(r["level"])} for r in rows if r["split"] == "test"}
+    sorted_only = done.summary["tasks"]["own/choice"]["accuracy"]["comparison_id"]
+    make_suite(tmp_path / "bare" / "own", 0)
+    (tmp_path / "bare" / "own" / "choice.jsonl").write_bytes((folder / "choice.jsonl").read_bytes())
+    [bare] = run(spec(tmp_path / "bare" / "own", tmp_path / "out2"))
+    assert bare.summary["tasks"]["own/choice"]["accuracy"]["comparison_id"] == sorted_only
+    (done.folder / "scores.jsonl").unlink()
+    assert {s.sample: s.tags for s in read_scores(score(done.folder).folder / "scores.jsonl")} == found
+
+
+def test_scores_of_a_task_without_tags_hold_none(suite: Path, tmp_path: Path) -> None:
+    [done] = run(spec(suite, tmp_path / "out"))
+    assert "tags" not in (done.folder / "scores.jsonl").read_text("utf-8")
 
 
 def test_scoring_again_calls_no_model_and_changed_data_is_refused(suite: Path, tmp_path: Path) -> None:
