@@ -129,9 +129,10 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
         raise UsageError(f"the data of these tasks is not here:{listed}\nBring it with:{ways}")
     done = []
     for subject in subjects:
-        spec = replace(spec, price=_price(spec, subject))
+        priced = replace(spec, price=_price(spec, subject))
         plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
-        asked = answer(plan, model, spec, watch or Silent())
+        _note_price(plan, spec, subject)
+        asked = answer(plan, model, priced, watch or Silent())
         finished = None if asked else scored_already(plan)
         done.append(finished or score(plan.folder, plan=plan))
     return done
@@ -145,6 +146,19 @@ def _price(spec: RunSpec, subject: Subject) -> tuple[float, float] | None:
             f"--max-cost: no price of {subject.name} is known. State it per million tokens: --price INPUT,OUTPUT"
         )
     return spec.price or known
+
+
+def _note_price(plan: Plan, spec: RunSpec, subject: Subject) -> None:
+    """Keep in the manifest what a million tokens cost: a price stated by the user has no date, source or currency."""
+    if spec.price:
+        price: dict[str, Any] = {"input": spec.price[0], "output": spec.price[1], "currency": ""}
+    elif subject.price and not plan.manifest.get("price"):
+        price = subject.price.model_dump()
+    else:
+        return
+    if plan.manifest.get("price") != price:
+        plan.manifest = {**plan.manifest, "price": price}
+        write_json(plan.folder / "manifest.json", plan.manifest)
 
 
 def estimate(spec: RunSpec) -> str:
@@ -289,14 +303,14 @@ def _metric_ids(plan: Plan) -> dict[str, dict[str, str]]:
 
 
 def scored_already(plan: Plan) -> Done | None:
-    """Return the finished run when its summary is whole and made by the very metrics of today, else None."""
+    """Return the finished run when its summary is whole and made by the very metrics and price of today, else None."""
     path = plan.folder / "summary.json"
     if not path.exists() or _metric_ids(plan) != {
         task: info["metrics"] for task, info in plan.manifest["tasks"].items()
     }:
         return None
     done = Done(plan.folder, read_json(path))
-    return done if done.complete else None
+    return done if done.complete and done.summary["usage"].get("price") == plan.manifest.get("price") else None
 
 
 def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None) -> Done:
@@ -321,7 +335,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     sessions = folder / "sessions.json"
     spent = sum(s["seconds"] for s in read_json(sessions)["sessions"]) if sessions.exists() else 0.0
     extra = {
-        "usage": {**usage, "wall_seconds": round(spent, 3)},
+        "usage": {**usage, "wall_seconds": round(spent, 3), **summary.cost(usage, manifest.get("price"))},
         **{name: sorted(values) for name, values in marks.items()},
         "absent": manifest.get("absent", {}),
         "floors": floors,

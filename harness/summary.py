@@ -18,10 +18,16 @@ from harness.types import DISCIPLINES, STATUSES, Estimate, Score
 _CODES = {status: code for code, status in enumerate(STATUSES)}
 _PARSED = _CODES["ok"]
 
+MOST_LABELS = 24
+"""A tag with more values than this sorts nothing: such as an id or a free remark."""
+
 
 @dataclass(slots=True)
 class Column:
-    """All scores of one metric on one task, or pooled over tasks: a value, a status, a group and a discipline each."""
+    """All scores of one metric on one task, or pooled over tasks: a value, a status, a group and a discipline each.
+
+    `tags`: the rows that carry each value of each tag; tags that prove to have more than `MOST_LABELS` values are `crowded` instead.
+    """
 
     metric: str
     values: array[float] = field(default_factory=lambda: array("d"))
@@ -31,21 +37,50 @@ class Column:
     parts: dict[str, array[float]] = field(default_factory=dict)
     chance: list[float] = field(default_factory=lambda: [0.0, 0.0])
     names: tuple[str, ...] = ()
+    tags: dict[str, dict[str, array[int]]] = field(default_factory=dict)
+    crowded: set[str] = field(default_factory=set)
 
     def add(self, score: Score) -> None:
         """Take one score in."""
+        for tag, label in score.tags.items():
+            self._label(tag, label, (len(self.values),))
         self.values.append(float("nan") if score.value is None else score.value)
         self.status.append(_CODES[score.status])
-        group = score.group if score.group is not None else f"id:{score.task}\x1f{score.sample}"
-        self.groups.append(
-            int.from_bytes(hashlib.blake2b(group.encode("utf-8", "replace"), digest_size=8).digest(), "big")
-        )
+        self.groups.append(_cluster(score))
         self.disciplines.append(DISCIPLINES.index(score.discipline) if score.discipline in DISCIPLINES else -1)
         for name in self.names:
             self.parts.setdefault(name, array("d")).append(score.parts.get(name, 0.0))
         if "chance" in score.parts:
             self.chance[0] += score.parts["chance"]
             self.chance[1] += 1
+
+    def extend(self, other: Column) -> None:
+        """Take all scores of another column of the same metric in."""
+        first = len(self.values)
+        for tag in other.crowded:
+            self._give_up(tag)
+        for tag, labels in other.tags.items():
+            for label, rows in labels.items():
+                self._label(tag, label, [first + row for row in rows])
+        self.values.extend(other.values)
+        self.status.extend(other.status)
+        self.groups.extend(other.groups)
+        self.disciplines.extend(other.disciplines)
+        self.chance = [a + b for a, b in zip(self.chance, other.chance, strict=True)]
+        for name in self.names:
+            self.parts.setdefault(name, array("d")).extend(other.parts[name])
+
+    def _label(self, tag: str, label: str, rows: Iterable[int]) -> None:
+        if tag in self.crowded:
+            return
+        labels = self.tags.setdefault(tag, {})
+        labels.setdefault(label, array("I")).extend(rows)
+        if len(labels) > MOST_LABELS:
+            self._give_up(tag)
+
+    def _give_up(self, tag: str) -> None:
+        self.tags.pop(tag, None)
+        self.crowded.add(tag)
 
 
 def _cluster(score: Score) -> int:
@@ -84,9 +119,12 @@ def of(manifest: Mapping[str, Any], scores: Iterable[Score], extra: Mapping[str,
         if len(names) == 1:
             suites[suite] = {"disciplines": disciplines, "overall": overall}
             break
-        mine = {key: column for key, column in found.items() if key[0].partition("/")[0] == suite}
-        own_disciplines, own_overall = _pooled(mine, ids)
+        own_disciplines, own_overall = _pooled(_of_suite(found, suite), ids)
         suites[suite] = {"disciplines": own_disciplines, "overall": own_overall}
+    for suite in names:
+        tags = _by_tag(_of_suite(found, suite), ids)
+        if tags:
+            suites[suite]["tags"] = tags
     return {
         "schema": SCHEMA,
         "run": manifest["run"],
@@ -98,6 +136,22 @@ def of(manifest: Mapping[str, Any], scores: Iterable[Score], extra: Mapping[str,
         "suites": suites,
         **extra,
     }
+
+
+def _of_suite(found: Mapping[tuple[str, str], Column], suite: str) -> dict[tuple[str, str], Column]:
+    return {key: column for key, column in found.items() if key[0].partition("/")[0] == suite}
+
+
+def cost(usage: Mapping[str, Any], price: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what all answers cost at a price per million tokens, and that price; nothing where no price is known.
+
+    The cost is None where the provider told no tokens. Adopted answers are priced too: it is what the answers are worth.
+    """
+    if price is None:
+        return {}
+    told = usage["tokens_in"] and usage["tokens_out"]
+    spent = (usage["tokens_in"] * price["input"] + usage["tokens_out"] * price["output"]) / 1e6
+    return {"cost": spent if told else None, "price": dict(price)}
 
 
 def _missing(row: Mapping[str, Any]) -> int:
@@ -189,19 +243,33 @@ def _pooled(
     return {name: disciplines[name] for name in DISCIPLINES if name in disciplines}, overall
 
 
+def _by_tag(
+    found: Mapping[tuple[str, str], Column], ids: Mapping[tuple[str, str], str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return each metric by the values of each tag, pooled over tasks; only tags that have two values or more."""
+    import numpy as np
+
+    tags: dict[str, dict[str, dict[str, Any]]] = {}
+    for metric in dict.fromkeys(name for _, name in found):
+        mine = [(task, column) for (task, name), column in found.items() if name == metric]
+        pool = merged([column for _, column in mine])
+        for tag, labels in pool.tags.items():
+            for label in sorted(labels):
+                keep = np.zeros(len(pool.values), dtype=bool)
+                keep[np.frombuffer(labels[label], dtype=np.uintc)] = True
+                tasks = [task for task, column in mine if label in column.tags.get(tag, {})]
+                row = _row(pool, joint_id([ids[t, metric] for t in tasks], f"{tag}={label}"), keep)
+                tags.setdefault(tag, {}).setdefault(label, {})[metric] = row
+    return {tag: labels for tag, labels in tags.items() if len(labels) > 1}
+
+
 def merged(parts: Sequence[Column]) -> Column:
     """Return the scores of several columns of one metric as one column; a single one is given back as it is."""
     if len(parts) == 1:
         return parts[0]
     pool = Column(parts[0].metric, names=parts[0].names)
     for part in parts:
-        pool.values.extend(part.values)
-        pool.status.extend(part.status)
-        pool.groups.extend(part.groups)
-        pool.disciplines.extend(part.disciplines)
-        pool.chance = [a + b for a, b in zip(pool.chance, part.chance, strict=True)]
-        for name in pool.names:
-            pool.parts.setdefault(name, array("d")).extend(part.parts[name])
+        pool.extend(part)
     return pool
 
 
