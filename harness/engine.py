@@ -131,7 +131,7 @@ async def answer(model: Model, request: Request, limits: Limits, gate: Gate | No
         gate.retries += 1
         longest = limits.longest_backoff if counted == attempt else min(limits.longest_backoff, 10.0)
         wait = min(longest, limits.backoff * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.5)  # noqa: S311
-        await asyncio.sleep(max(wait, asked or 0.0))
+        await gate.rest(max(wait, asked or 0.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from harness.engine import Todo, run
 from harness.errors import RateLimited, Rejected, Transient
-from harness.limits import Gate, Limits
+from harness.limits import Gate, Limits, Used
 from harness.types import Choice, Failure, Job, Message, Record, Request, Response, Sample, Sampling
+from tests.support.virtual_time import VirtualLoop, in_virtual_time
 
 
 class Provider:
@@ -24,14 +25,13 @@ class Provider:
     def __init__(self, delay: float = 0.0) -> None:
         self.delay = delay
         self.times: list[float] = []
-        self.began = time.monotonic()
         self.running = self.most = 0
 
     def trouble(self, request: Request, n: int, now: float) -> None:
         """Cause none."""
 
     async def generate(self, request: Request) -> Response:
-        now = time.monotonic() - self.began
+        now = asyncio.get_running_loop().time()
         self.times.append(now)
         self.running += 1
         self.most = max(self.most, self.running)
@@ -56,11 +56,16 @@ def jobs(count: int) -> Iterator[Todo]:
     return (Todo(one(n)) for n in range(count))
 
 
-def go(model: Provider, count: int, limits: Limits, **gate: object) -> tuple[list[Record], Gate]:
-    out: list[Record] = []
-    passing = Gate(limits, **gate)  # type: ignore[arg-type]
-    asyncio.run(run(model, jobs(count), limits, lambda r, _: out.append(r), "me", passing))
-    return out, passing
+def go(model: Provider, count: int, limits: Limits, **settings: Any) -> tuple[list[Record], Gate]:
+    """Return the records of a run in virtual time, and its gate."""
+
+    async def play(loop: VirtualLoop) -> tuple[list[Record], Gate]:
+        out: list[Record] = []
+        passing = Gate(limits, clock=loop.time, **settings)
+        await run(model, jobs(count), limits, lambda r, _: out.append(r), "me", passing)
+        return out, passing
+
+    return in_virtual_time(play)
 
 
 def test_requests_per_minute_are_kept_to_from_the_first_second_on() -> None:
@@ -149,23 +154,59 @@ def test_one_that_always_fails_is_given_up_while_the_others_are_answered() -> No
     assert failed.sample == "3"
 
 
-def test_a_token_bucket_is_used_well_with_few_refusals() -> None:
-    class Bucket(Provider):
-        rate, level, at, refusals = 200.0, 20.0, 0.0, 0
+def test_who_waits_in_the_row_learns_of_a_wait_that_the_provider_asks_for() -> None:
+    """At 20 a second with 64 in flight nobody may have been given a place in the row beforehand."""
 
+    class Once(Provider):
         def trouble(self, request: Request, n: int, now: float) -> None:
-            self.level, self.at = min(20.0, self.level + (now - self.at) * self.rate), now
-            if self.level < 1:
-                self.refusals += 1
-                raise RateLimited("slow", 0.1)
-            self.level -= 1
+            if n == 5:
+                raise RateLimited("slow", 0.4)
 
-    random.seed(0)
-    model = Bucket(0.01)
-    records, _ = go(model, 1000, Limits(in_flight=32, adaptive=True, backoff=0.05))
-    used = (1000 / 200) / max(model.times)
-    assert len(records) == 1000 and not any(isinstance(r.outcome, Failure) for r in records)
-    assert used > 0.7 and model.refusals < 100, (used, model.refusals)
+    model = Once(0.01)
+    go(model, 20, Limits(in_flight=64, rpm=1200, backoff=0.001))
+    hit = model.times[4]
+    assert not [t for t in model.times if hit + 0.001 < t < hit + 0.38]
+
+
+def test_a_model_that_nobody_meters_goes_at_full_speed_until_it_is_told_to_slow_down() -> None:
+    gate = Gate(Limits(in_flight=32))
+    assert not gate.adaptive and gate.window == 32
+
+    async def told() -> None:
+        gate.refused(await gate.enter(Request(())), None)
+
+    asyncio.run(told())
+    assert gate.adaptive and gate.window < 32
+    gate = Gate(Limits(in_flight=32, adaptive=False))
+    asyncio.run(told())
+    assert not gate.adaptive and gate.window == 32
+
+
+def test_what_earlier_sessions_used_counts_against_the_budgets() -> None:
+    price = lambda tokens_in, tokens_out: (tokens_in + 10 * tokens_out) / 100  # noqa: E731
+    earlier = Used(100, 50)  # 6.00
+    records, gate = go(Provider(0.001), 100, Limits(max_cost=9.0), cost=price, earlier=earlier)
+    assert len(records) == 5 and gate.spent == pytest.approx(6.0 + 5 * 0.6)
+    assert gate.stopped == "one more answer might exceed --max-cost 9 (spent: 9, 6 of it earlier)"
+    records, gate = go(Provider(0.001), 100, Limits(max_total_tokens=1200), earlier=Used(1000, 130))
+    assert gate.tokens == 1130 + 15 * len(records) <= 1200 and len(records) == 4
+    assert "--max-total-tokens 1,200 (used: 1,190, 1,130 of them earlier)" in gate.stopped
+    assert go(Provider(), 5, Limits(max_cost=6.0), cost=price, earlier=earlier)[0] == []
+
+
+def test_a_run_that_is_stopped_does_not_sit_out_a_long_wait() -> None:
+    class Asks(Provider):
+        def trouble(self, request: Request, n: int, now: float) -> None:
+            if n == 1:
+                raise RateLimited("slow", 60)
+
+    async def play(loop: VirtualLoop) -> float:
+        gate = Gate(Limits(in_flight=4, adaptive=True), metered=True, clock=loop.time)
+        loop.call_later(0.3, gate.stop, "enough")
+        await run(Asks(0.2), jobs(50), gate.limits, lambda _r, _j: None, "me", gate)
+        return loop.time()
+
+    assert in_virtual_time(play) == pytest.approx(0.3, abs=0.1)
 
 
 def test_the_gate_costs_microseconds() -> None:

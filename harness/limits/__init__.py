@@ -1,0 +1,8 @@
+"""How hard to push: what one request may take, what a provider allows, what a run may cost; and the gate that keeps to it."""
+
+from __future__ import annotations
+
+from harness.limits.gate import Gate, Limits, Stopped, Ticket, Used, prompt_tokens
+from harness.limits.pace import Pace
+
+__all__ = ["Gate", "Limits", "Pace", "Stopped", "Ticket", "Used", "prompt_tokens"]

@@ -1,0 +1,272 @@
+"""The gate that every attempt passes: it keeps to what a provider allows and to what a run may cost.
+
+A wait that a provider asks for holds all requests of the model. Where somebody counts our requests, the number in flight starts at
+four and doubles while all goes well. From the first "slow down" on, requests are paced at the rate that the provider accepts (`Pace`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.limits.pace import Pace
+from harness.types import Request, Response
+
+CUT, START = 0.7, 4.0
+"""What is left of the number in flight after a cut, and the number that a cautious run starts with."""
+CATCH_UP = 0.05
+"""Seconds that a request may be late (a timer's unevenness, a busy machine) without the next ones being put off too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard to push. Times are seconds; `timeout` covers one attempt; None and 0 mean no limit.
+
+    `patience`: while the provider answers nobody, attempts do not count for so long. `adaptive` None: from the first request on for
+    metered providers, for others from the first "slow down" on. `max_cost` is in the price's currency; like `max_total_tokens` it
+    holds for the whole run, over all its sessions.
+    """
+
+    in_flight: int = 64
+    attempts: int = 6
+    timeout: float = 300.0
+    backoff: float = 1.0
+    longest_backoff: float = 60.0
+    patience: float = 0.0
+    rpm: float = 0.0
+    tpm: float = 0.0
+    adaptive: bool | None = None
+    max_total_tokens: int | None = None
+    max_cost: float | None = None
+    max_failures: int | None = None
+
+
+class Stopped(Exception):
+    """A limit of the whole run is reached: no more requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Tokens that earlier sessions of a run have used: of prompts and of answers."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(slots=True)
+class Ticket:
+    """One attempt under way: when it went, after how many others, how many were in flight with it, and the tokens set aside for it."""
+
+    at: float
+    number: int
+    running: int
+    prompt: int = 0
+    most: int = 0
+
+
+class Gate:
+    """Lets attempts pass. `cost(tokens in, tokens out)` prices them; `metered` says that the provider counts our requests.
+
+    `earlier` is what earlier sessions of the same run used: it counts against the budgets. `clock` gives seconds, and is the running
+    loop's own wherever the loop's is another than the system's.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        cost: Callable[[float, float], float] | None = None,
+        *,
+        metered: bool = False,
+        earlier: Used = Used(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits
+        self.stopped = ""
+        self.retries = self.refusals = self.failures = self.running = 0
+        self.earlier_tokens = self.tokens = earlier.tokens_in + earlier.tokens_out
+        self.earlier_spent = self.spent = cost(earlier.tokens_in, earlier.tokens_out) if cost else 0.0
+        self.adaptive = metered if limits.adaptive is None else limits.adaptive
+        self.window = min(START, limits.in_flight) if self.adaptive else float(limits.in_flight)
+        self._cost, self._clock = cost, clock
+        self._bounded = limits.max_total_tokens is not None or limits.max_cost is not None
+        self._plain = not (self.adaptive or limits.rpm or limits.tpm or self._bounded)
+        self._row, self._over = asyncio.Lock(), asyncio.Event()
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._pause = self._next_request = self._next_tokens = 0.0
+        self._reserved_tokens, self._reserved_cost = 0, 0.0
+        self._answers = self._answer_tokens = 0
+        self._cut_at, self._most_running = 0.0, 0
+        self.last_answer = clock()
+        self._pace = Pace(self.last_answer)
+
+    # -------------------------------------------------------------- passing
+
+    async def enter(self, request: Request) -> Ticket:
+        """Return a ticket when one more attempt may go; raise Stopped when none may any more."""
+        if self._plain:
+            while not self.stopped and (wait := self._pause - self._clock()) > 0:
+                await self._turn(wait)
+            if self._plain:
+                return self._go(0, 0)
+        prompt, most = prompt_tokens(request), request.sampling.max_tokens
+        async with self._row:  # in turn: who waits for a place learns of every change before going
+            while not self.stopped and (waits := self._wait(prompt, most)) != 0.0:
+                await self._turn(waits)
+            return self._go(prompt, most)
+
+    def _go(self, prompt: int, most: int) -> Ticket:
+        if self.stopped:
+            raise Stopped(self.stopped)
+        self.running += 1
+        ticket = Ticket(self._clock(), self._pace.went(), self.running, prompt, most)
+        if not self._plain:
+            self._reserve(ticket, 1)
+            self._take_place(ticket)
+        return ticket
+
+    def _wait(self, prompt: int, most: int) -> float | None:
+        """Return how many seconds the next attempt has to wait: 0 when it may go, None until another has come back."""
+        now = self._clock()
+        if now < self._pause:
+            return self._pause - now
+        if self.running >= int(self.window):
+            return None
+        if self._bounded and not self._affordable(prompt, most):
+            if self.running:
+                return None
+            self.stop(self._why())
+            return 0.0
+        return max(0.0, self._next_request - now, self._next_tokens - now)
+
+    def _take_place(self, ticket: Ticket) -> None:
+        """Move the next request's place on by what this one takes up of the rates."""
+        limits, now = self.limits, ticket.at
+        interval = 60 / limits.rpm if limits.rpm else 0.0
+        if self._pace.rate:
+            interval = max(interval, 1 / self._pace.allowed(now))
+        if interval:
+            self._next_request = max(self._next_request, now - CATCH_UP) + interval
+        if limits.tpm:
+            expected = ticket.prompt + (self._answer_tokens / self._answers if self._answers else ticket.most)
+            self._next_tokens = max(self._next_tokens, now) + 60 * expected / limits.tpm
+
+    async def _turn(self, seconds: float | None) -> None:
+        """Wait until an attempt has come back, or for so many seconds where they are given."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await future
+        finally:
+            self._waiting.discard(future)
+
+    # -------------------------------------------------------------- coming back
+
+    def answered(self, ticket: Ticket, response: Response) -> None:
+        """Count an answer; while all goes well, let one more pass."""
+        self.last_answer = self._clock()
+        self.tokens += response.tokens_in + response.tokens_out
+        if self._cost is not None:
+            self.spent += self._cost(response.tokens_in, response.tokens_out)
+        self._answers += 1
+        self._answer_tokens += response.tokens_out
+        self._most_running = max(self._most_running, ticket.running)
+        if self.adaptive and self.window < self.limits.in_flight:
+            self.window = min(self.limits.in_flight, self.window + 1)
+        if self.limits.tpm and self._answers > 1:
+            guess = ticket.prompt + self._answer_tokens / self._answers
+            self._next_tokens += 60 * (response.tokens_in + response.tokens_out - guess) / self.limits.tpm
+        self._release(ticket)
+
+    def refused(self, ticket: Ticket, wait: float | None) -> None:
+        """Note that the provider asked us to slow down: all wait as long as it says, and go more slowly from then on."""
+        now = self._clock()
+        self.refusals += 1
+        if wait:
+            self._pause = max(self._pause, now + wait)
+        if self.limits.adaptive is None and not self.adaptive:
+            self.adaptive, self._plain = True, False
+        if self.adaptive and ticket.at > self._cut_at:  # those that went before a cut say nothing new
+            self._pace.cut(ticket.at, ticket.number, now)
+            if (
+                ticket.running > self._most_running
+            ):  # else more were in flight and were answered: it is not their number
+                self.window = max(1.0, self.window * CUT)
+            self._cut_at, self._most_running = now, 0
+            self._next_request = now + 1 / self._pace.allowed(now)
+        self._pace.refused()
+        self._pace.wait_until(self._pause)
+        self._release(ticket)
+
+    def faulted(self, ticket: Ticket) -> None:
+        """Note an attempt that came to nothing for another reason."""
+        self._release(ticket)
+
+    def failed(self) -> None:
+        """Count a request that was given up; too many stop the run."""
+        self.failures += 1
+        most = self.limits.max_failures
+        if most is not None and self.failures > most:
+            self.stop(f"{self.failures} requests failed (--max-failures allows {most})")
+
+    def stop(self, why: str) -> None:
+        """Let nothing more pass."""
+        self.stopped = self.stopped or why
+        self._over.set()
+        self._wake()
+
+    async def rest(self, seconds: float) -> None:
+        """Wait before another attempt, no longer than the run goes on."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+
+    def gone_since(self) -> float:
+        """Return for how many seconds nobody has got an answer."""
+        return self._clock() - self.last_answer
+
+    # -------------------------------------------------------------- keeping count
+
+    def _affordable(self, prompt: int, most: int) -> bool:
+        limits = self.limits
+        tokens = self.tokens + self._reserved_tokens + prompt + most
+        if limits.max_total_tokens is not None and tokens > limits.max_total_tokens:
+            return False
+        if limits.max_cost is not None and self._cost is not None:
+            return self.spent + self._reserved_cost + self._cost(prompt, most) <= limits.max_cost
+        return True
+
+    def _why(self) -> str:
+        if self.limits.max_cost is not None and self._cost is not None:
+            before = f", {self.earlier_spent:.4g} of it earlier" if self.earlier_spent else ""
+            return f"one more answer might exceed --max-cost {self.limits.max_cost:g} (spent: {self.spent:.4g}{before})"
+        before = f", {self.earlier_tokens:,} of them earlier" if self.earlier_tokens else ""
+        return f"one more answer might exceed --max-total-tokens {self.limits.max_total_tokens:,} (used: {self.tokens:,}{before})"
+
+    def _reserve(self, ticket: Ticket, sign: int) -> None:
+        self._reserved_tokens += sign * (ticket.prompt + ticket.most)
+        if self._cost is not None:
+            self._reserved_cost += sign * self._cost(ticket.prompt, ticket.most)
+
+    def _release(self, ticket: Ticket) -> None:
+        self.running -= 1
+        self._reserve(ticket, -1)
+        self._wake()
+
+    def _wake(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+def prompt_tokens(request: Request) -> int:
+    """Return an upper estimate of a prompt's tokens: one for every character, and a thousand for an image."""
+    size = 0
+    for message in request.messages:
+        parts = (message.content,) if isinstance(message.content, str) else message.content
+        size += 8 + sum(len(part) if isinstance(part, str) else 1000 for part in parts)
+    return size
