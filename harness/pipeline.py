@@ -16,6 +16,7 @@ from harness.errors import UsageError, unknown
 from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, published_root, resolve
 from harness.plan import Earlier, Encoder, Part, Plan, Selection, open_plan, pending, prepare
+from harness.position import Places, followed, positions
 from harness.prompts import Style
 from harness.report.leaderboard import build
 from harness.report.results import load
@@ -38,6 +39,8 @@ from harness.store import (
 from harness.suites import Catalogue
 from harness.tables import Form, render
 from harness.types import BatchModel, Failure, Job, Model, Record, Sampling, Score
+
+CHOICES = ("single_choice", "multiple_choice")
 
 PATIENCE = 1e9
 """Seconds that a request to a model on this machine may take: it is working, not silent."""
@@ -327,7 +330,8 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0, "adopted": 0}
     marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
     path = folder / "scores.jsonl"
-    scores = (one for part in plan.parts for one in _part_scores(plan, part, index, usage, marks))
+    places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.type in CHOICES}
+    scores = (one for p in plan.parts for one in _part_scores(plan, p, index, usage, marks, places.get(p.task.id)))
     write_lines(path, map(encode_score, scores))
     floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
     index.close()
@@ -339,6 +343,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
         **{name: sorted(values) for name, values in marks.items()},
         "absent": manifest.get("absent", {}),
         "floors": floors,
+        **({"position": found} if (found := positions(places)) else {}),
     }
     result = summary.of(manifest, read_scores(path), extra)
     write_json(folder / "summary.json", result)
@@ -353,7 +358,7 @@ def _floors(plan: Plan, part: Part, index: Index) -> dict[str, float]:
 
 
 def _part_scores(
-    plan: Plan, part: Part, index: Index, usage: dict[str, Any], marks: dict[str, set[str]]
+    plan: Plan, part: Part, index: Index, usage: dict[str, Any], marks: dict[str, set[str]], places: Places | None
 ) -> Iterator[Score]:
     def answers(job: Job) -> list[Record | None]:
         """Return what came back at each step of a job; None where nothing was asked, after a failed step."""
@@ -363,7 +368,10 @@ def _part_scores(
                 _count(record, usage, marks)
         return records
 
-    return score_task(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), answers)
+    ask, uses = part.prompter.style.ask, part.metrics()
+    if places is None:
+        return score_task(part.task, ask, uses, plan.jobs(part), answers)
+    return followed(places, plan.jobs(part), lambda jobs: score_task(part.task, ask, uses, jobs, answers))
 
 
 def _count(record: Record, usage: dict[str, Any], marks: dict[str, set[str]]) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from harness.datasets import census, chosen, stream
 from harness.engine import Todo
 from harness.errors import UsageError
+from harness.extract.referring import referring
 from harness.prompts import Prompter, Style
 from harness.registry import get_extractor, get_metric
 from harness.specs import MetricUse, TaskSpec
@@ -142,7 +143,10 @@ class Plan:
 
 
 def _variants(sample: Sample, wanted: int) -> int:
-    return min(wanted, len(sample.options)) if sample.options and wanted > 1 else 1
+    """Return in how many rotations a sample is asked: once where an option speaks of others, such as 以上都是."""
+    if wanted == 1 or not sample.options or referring(sample.options):
+        return 1
+    return min(wanted, len(sample.options))
 
 
 def prepare(

@@ -208,8 +208,7 @@ def permuted(sample: Sample, variant: int) -> Sample:
     rotated = dict(zip(options, texts[turn:] + texts[:turn], strict=True))
     target = sample.target
     if isinstance(target, Choice):
-        places = {old: new for new, old in _sources(options, variant).items()}
-        target = Choice(frozenset(places[letter] for letter in target.letters))
+        target = Choice(as_shown(sample, variant, target.letters))
     return replace(sample, fields={**sample.fields, "options": rotated}, target=target)
 
 
@@ -224,6 +223,12 @@ def as_written(sample: Sample, variant: int, letters: Iterable[str]) -> frozense
     """Return the letters that a variant's answer has in the data's own order."""
     sources = _sources(sample.options, variant) if variant else {letter: letter for letter in sample.options}
     return frozenset(sources[letter] for letter in letters)
+
+
+def as_shown(sample: Sample, variant: int, letters: Iterable[str]) -> frozenset[str]:
+    """Return the letters under which a variant showed options that have these letters in the data."""
+    shown = {old: new for new, old in _sources(sample.options, variant).items()}
+    return frozenset(shown[letter] for letter in letters)
 
 
 def step_count(task: TaskSpec, sample: Sample) -> int:

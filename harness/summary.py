@@ -27,6 +27,7 @@ class Column:
     """All scores of one metric on one task, or pooled over tasks: a value, a status, a group and a discipline each.
 
     `tags`: the rows that carry each value of each tag; tags that prove to have more than `MOST_LABELS` values are `crowded` instead.
+    `questions` numbers the rows' questions: the rotations of one, which follow each other, have one number.
     """
 
     metric: str
@@ -39,11 +40,15 @@ class Column:
     names: tuple[str, ...] = ()
     tags: dict[str, dict[str, array[int]]] = field(default_factory=dict)
     crowded: set[str] = field(default_factory=set)
+    questions: array[int] = field(default_factory=lambda: array("I"))
+    rotated: bool = False
 
     def add(self, score: Score) -> None:
         """Take one score in."""
         for tag, label in score.tags.items():
             self._label(tag, label, (len(self.values),))
+        self.rotated |= score.variant > 0
+        self.questions.append((self.questions[-1] if self.questions else 0) + (score.variant == 0))
         self.values.append(float("nan") if score.value is None else score.value)
         self.status.append(_CODES[score.status])
         self.groups.append(_cluster(score))
@@ -62,6 +67,9 @@ class Column:
         for tag, labels in other.tags.items():
             for label, rows in labels.items():
                 self._label(tag, label, [first + row for row in rows])
+        last = self.questions[-1] if self.questions else 0
+        self.questions.extend(last + question for question in other.questions)
+        self.rotated |= other.rotated
         self.values.extend(other.values)
         self.status.extend(other.status)
         self.groups.extend(other.groups)
@@ -169,7 +177,8 @@ def estimate(column: Column, comparison_id: str, keep: Any = None) -> Estimate:
     """Return the estimate of one column, or of the rows that the boolean array `keep` of shape (n,) selects.
 
     The mean is over all answered samples: unparsed, truncated and refused ones count as they were valued (0 unless a cut text
-    earned something); failed and unscored ones are left out and counted.
+    earned something); failed and unscored ones are left out and counted. A question that was asked in several rotations counts once,
+    with the mean over them; `counts` counts every answer.
     """
     import numpy as np
 
@@ -191,11 +200,8 @@ def estimate(column: Column, comparison_id: str, keep: Any = None) -> Estimate:
         found = stats.bootstrap(table[there], metric.combine, groups[there])
         mean_parsed = float(metric.combine(table[parsed].sum(axis=0, keepdims=True))[0]) if parsed.any() else None
     else:
-        whole = bool(there.all())  # a copy of a million numbers is not for nothing
-        found = stats.estimate(
-            values if whole else values[there], groups if whole else groups[there], bounds=_bounds(metric)
-        )
-        mean_parsed = float(values[parsed].mean()) if parsed.any() else None
+        found = stats.estimate(*_each_question(column, there, values, groups), bounds=_bounds(metric))
+        mean_parsed = float(_each_question(column, parsed, values)[0].mean()) if parsed.any() else None
     return Estimate(
         _number(found.mean),
         _number(found.se),
@@ -208,6 +214,19 @@ def estimate(column: Column, comparison_id: str, keep: Any = None) -> Estimate:
         mean_parsed,
         comparison_id,
     )
+
+
+def _each_question(column: Column, keep: Any, values: Any, *labels: Any) -> list[Any]:
+    """Return the kept values, a mean for the rotations of each question, and each question's labels; arrays of one length."""
+    import numpy as np
+
+    if not column.rotated:
+        whole = bool(keep.all())  # a copy of a million numbers is not for nothing
+        return [one if whole else one[keep] for one in (values, *labels)]
+    questions = np.frombuffer(column.questions, dtype=np.uint32)[keep]
+    _, first, places = np.unique(questions, return_index=True, return_inverse=True)
+    means = np.bincount(places, weights=values[keep]) / np.bincount(places)
+    return [means, *(one[keep][first] for one in labels)]
 
 
 def _bounds(metric: Metric) -> tuple[float, float] | None:
@@ -291,11 +310,10 @@ def _macro(pool: Column, comparison_id: str) -> dict[str, Any] | None:
     values = np.frombuffer(pool.values, dtype=np.float64)
     codes = np.frombuffer(pool.disciplines, dtype=np.int8)
     there = (codes >= 0) & ~np.isnan(values)
-    strata = codes[there]
-    if metric.combine is not None or len(np.unique(strata)) < 2:
+    if metric.combine is not None or len(np.unique(codes[there])) < 2:
         return None
-    groups = np.frombuffer(pool.groups, dtype=np.uint64)[there]
-    found = stats.estimate(values[there], groups, strata=strata, bounds=_bounds(metric))
+    each, groups, strata = _each_question(pool, there, values, np.frombuffer(pool.groups, dtype=np.uint64), codes)
+    found = stats.estimate(each, groups, strata=strata, bounds=_bounds(metric))
     row = {name: _number(getattr(found, name)) for name in ("mean", "se", "low", "high")}
     return {
         **row,

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.report.results import Published, Run
+from harness.report.rotations import by_rotation
 from harness.tables import Cell, Table
 from harness.types import DISCIPLINES, STATUSES
 
@@ -32,8 +33,7 @@ def build(runs: Sequence[Run], published: Sequence[Published] = (), metric: str 
             way = f" ({asked})" if asked else ""
             tables.append(_by_task(suite, group, way, metric))
             by_discipline = _by_discipline(suite, group, way, metric or "accuracy")
-            if by_discipline:
-                tables.append(by_discipline)
+            tables += [table for table in (by_discipline, by_rotation(suite, group, way)) if table]
         tables.append(_counts(suite, mine))
     return tables + _published(published)
 

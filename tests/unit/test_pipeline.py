@@ -115,7 +115,7 @@ def test_a_failed_call_is_asked_again_by_the_same_command(suite: Path, tmp_path:
 def test_repeats_and_rotations_are_scored_in_the_letters_of_the_data(suite: Path, tmp_path: Path) -> None:
     [done] = run(spec(suite, tmp_path / "out", "echo/first", selection=Selection(repeats=2, variants=5)))
     row = done.summary["tasks"]["own/choice"]["accuracy"]
-    assert row["n"] == 300 and row["n_groups"] == 30
+    assert row["n"] == 60 and row["n_groups"] == 30 and row["counts"]["ok"] == 300
     assert row["mean"] == pytest.approx(0.2), "the first option is right in exactly one of five rotations"
     seen = {(s.repeat, s.variant) for s in read_scores(done.folder / "scores.jsonl")}
     assert seen == {(r, v) for r in range(2) for v in range(5)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import UsageError, unknown
-from harness.report.figures import bars, dots, fonts, heat, radar, tokens
+from harness.report.figures import bars, dots, fonts, heat, position, radar, tokens
 from harness.report.figures.look import Look, Width
 from harness.report.figures.numbers import (
     MEAN,
@@ -115,6 +115,8 @@ def _figures(
             notes.append(f"{suite}: no figure of Ladder-Score and Exact Match: no run was scored by either.")
         else:
             yield f"{suite}-scores", scores, bars.draw
+        for task, places in position.by_position(runs, suite):
+            yield f"{suite}-position-{task}", places, position.draw
         numbers = by_discipline(runs, published, suite)
         if numbers is None:
             notes.append(f"{suite}: no figures by discipline: its data names none of the seven disciplines.")
