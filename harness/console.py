@@ -1,9 +1,10 @@
-"""What a run shows while it runs: one live line a task on a terminal, a plain line now and then elsewhere."""
+"""What a run shows while it runs: its tasks and its speed, live on a terminal, as a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 EVERY = 10.0
 """Seconds between two plain lines."""
+RECENT = 60.0
+"""Seconds that speeds are taken over: a slow start or a pause must not stay in the time left for hours."""
 
 
 @dataclass(slots=True)
@@ -31,18 +34,39 @@ class Line:
     failed: int = 0
     unparsed: int = 0
 
-    def show(self, rate: float) -> str:
-        """Return the line: done of total, failed, unparsed, requests/s, time left."""
-        left = f", {_span((self.total - self.done) / rate)} left" if rate > 0 and self.done < self.total else ""
+    @property
+    def left(self) -> int:
+        """What this session still asks."""
+        return max(0, self.total - self.done - self.failed)
+
+    def show(self) -> str:
+        """Return the line: done of total, failed, unparsed."""
         trouble = f", {self.failed} failed" if self.failed else ""
         trouble += f", {self.unparsed} unparsed" if self.unparsed else ""
-        return f"{self.task}: {self.done:,} of {self.total:,}{trouble}, {rate:.0f} req/s{left}"
+        return f"{self.task}: {self.done:,} of {self.total:,}{trouble}"
 
 
 def _span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Speed:
+    """Requests and tokens per second of the last minute."""
+
+    def __init__(self, now: float) -> None:
+        self._points: deque[tuple[float, int, int]] = deque([(now, 0, 0)])
+
+    def at(self, now: float, requests: int, tokens: int) -> tuple[float, float]:
+        """Return both speeds, given how many there were in all until now."""
+        while len(self._points) > 1 and self._points[1][0] <= now - RECENT:
+            self._points.popleft()
+        began, before, used = self._points[0]
+        if now - self._points[-1][0] >= 1:
+            self._points.append((now, requests, tokens))
+        seconds = max(1e-9, now - began)
+        return (requests - before) / seconds, (tokens - used) / seconds
 
 
 class Console:
@@ -55,8 +79,9 @@ class Console:
         self._live: Live | None = None
         self._gate: Gate | None = None
         self._lines: dict[str, Line] = {}
+        self._speed = Speed(0.0)
         self._started = self._told = 0.0
-        self._count = 0
+        self._count = self._asked = 0
 
     def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
         """Say what is going to be done."""
@@ -73,51 +98,56 @@ class Console:
         if absent:
             self._say(f"not asked, for their data is not here: {', '.join(absent)}  (tcm-eval data status)")
         self._started = self._told = time.monotonic()
-        self._count = 0
+        self._speed = Speed(self._started)
+        self._count = self._asked = 0
         if self.out.isatty():
             from rich.console import Console as RichConsole
             from rich.live import Live
+            from rich.text import Text
 
-            self._live = Live(console=RichConsole(file=self.out), refresh_per_second=4, transient=True)
+            self._live = Live(  # drawn anew by the clock: while nobody answers, the retries still count up
+                console=RichConsole(file=self.out),
+                refresh_per_second=4,
+                transient=True,
+                get_renderable=lambda: Text("\n".join(self._lines_now(time.monotonic(), 12))),
+            )
             self._live.start()
 
     def follow(self, gate: Gate) -> None:
         """Show this gate's tokens, cost, retries and requests in flight too."""
         self._gate = gate
 
-    def _pushing(self, seconds: float) -> str:
-        """Return tokens/s, the cost so far, retries and the requests in flight."""
+    def _pushing(self, now: float) -> str:
+        """Return requests/s, tokens/s, the cost of the whole run so far, retries, the requests in flight, and the time left."""
         gate = self._gate
-        if gate is None or not gate.tokens:
-            return ""
-        cost = f", cost so far {gate.spent:,.4g}" if gate.spent else ""
-        retries = f", {gate.retries:,} retries" if gate.retries else ""
-        return f"{gate.tokens / max(1e-9, seconds):,.0f} tokens/s{cost}{retries}, {gate.running} in flight"
+        rate, tokens = self._speed.at(now, self._asked, gate.tokens - gate.earlier_tokens if gate else 0)
+        said = [f"{rate:,.0f} req/s" if rate >= 9.95 else f"{rate:.1f} req/s"]
+        if gate is not None:
+            said += [f"{tokens:,.0f} tokens/s"] if gate.tokens else []
+            said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
+            said += [f"{gate.retries:,} retries"] if gate.retries else []
+            said += [f"{gate.running} of {int(gate.window)} in flight"]
+        left = sum(line.left for line in self._lines.values())
+        return ", ".join([*said, *([f"{_span(left / rate)} left"] if rate and left else [])])
 
     def record(self, record: Record, reading: Reading | None) -> None:
         """Count one outcome, and show the state now and then."""
         line = self._lines[record.task]
         self._count += 1
+        self._asked += record.origin is None  # an earlier run's answer costs no time
         if isinstance(record.outcome, Failure):
             line.failed += 1
         else:
             line.done += 1
             line.unparsed += reading is not None and reading.status == "unparsed"
         now = time.monotonic()
-        if now - self._told >= (0.25 if self._live else EVERY):
+        if self._live is None and now - self._told >= EVERY:
             self._told = now
-            self._show(now)
+            self._say("; ".join(self._lines_now(now, 3)))
 
-    def _show(self, now: float) -> None:
-        rate = self._count / max(1e-9, now - self._started)
-        open_lines = [line for line in self._lines.values() if line.done < line.total] or list(self._lines.values())
-        pushing = list(filter(None, [self._pushing(now - self._started)]))
-        if self._live is not None:
-            from rich.text import Text
-
-            self._live.update(Text("\n".join([*(printable(line.show(rate)) for line in open_lines[:12]), *pushing])))
-        else:
-            self._say("; ".join([*(line.show(rate) for line in open_lines[:3]), *pushing]))
+    def _lines_now(self, now: float, most: int) -> list[str]:
+        open_lines = [line for line in self._lines.values() if line.left] or list(self._lines.values())
+        return [*(printable(line.show()) for line in open_lines[:most]), self._pushing(now)]
 
     def _say(self, text: str) -> None:
         self.out.write(printable(text) + "\n")
@@ -129,11 +159,21 @@ class Console:
             self._live.stop()
             self._live = None
         if self._count:
-            rate = self._count / max(1e-9, time.monotonic() - self._started)
             for line in self._lines.values():
-                self._say("  " + line.show(rate).replace(" 0 req/s", ""))
+                self._say("  " + line.show())
+            self._say("  " + self._ended(time.monotonic() - self._started))
         if self._gate is not None and self._gate.stopped:
             self._say(f"stopped: {self._gate.stopped}. All answers so far are kept; the same command goes on.")
+
+    def _ended(self, seconds: float) -> str:
+        """Return what this session took in all."""
+        said = [f"{self._asked:,} answers in {_span(seconds)}"]
+        gate = self._gate
+        if gate is not None:
+            said += [f"{gate.tokens - gate.earlier_tokens:,} tokens"] if gate.tokens else []
+            said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
+            said += [f"{gate.retries:,} retries"] if gate.retries else []
+        return ", ".join(said)
 
 
 class Guarded(Console):

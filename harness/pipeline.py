@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from harness import engine, summary
 from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
-from harness.limits import Gate, Limits, prompt_tokens
+from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, published_root, resolve
 from harness.plan import Earlier, Encoder, Part, Plan, Selection, open_plan, pending, prepare
 from harness.position import Places, followed, positions
@@ -85,7 +85,10 @@ class Done:
 
 
 class Watch(Protocol):
-    """Sees a run's progress; the console is one, a notebook may have another. Answers are read for it only if it `reads` them."""
+    """Sees a run's progress; the console is one, a notebook may have another. Answers are read for it only if it `reads` them.
+
+    `answered` counts the answers of each task that are there already.
+    """
 
     reads: bool
 
@@ -255,7 +258,7 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
     parts = {part.task.id: part for part in plan.parts}
     with Writer(records) as writer, Index(records) as index:
         earlier = Earlier(plan.folder.parent, plan) if not spec.fresh else Earlier(plan.folder / "none", plan)
-        watch.start(plan, _answered(plan, index), list(plan.manifest["absent"]))
+        watch.start(plan, index.by_task, list(plan.manifest["absent"]))
 
         def put(record: Record, job: Job) -> None:
             writer.append(encode_record(record))
@@ -265,7 +268,7 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
             )
 
         todo = pending(plan, index, earlier, put)
-        gate = _gate(plan, model, spec, limits)
+        gate = _gate(plan, model, spec, limits, Used(index.tokens_in, index.tokens_out))
         watch.follow(gate)
         started = time.monotonic()
         try:
@@ -277,19 +280,15 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
     return count
 
 
-def _gate(plan: Plan, model: object, spec: RunSpec, limits: Limits) -> Gate:
-    """Return the gate of one session: a share of failures becomes a count, and tokens get their price."""
+def _gate(plan: Plan, model: object, spec: RunSpec, limits: Limits, earlier: Used) -> Gate:
+    """Return the gate of one session: a share of failures becomes a count, tokens get their price, earlier sessions' count too."""
     most = spec.max_failures
     if most is not None:
         total = sum(info["answers"] for info in plan.manifest["tasks"].values())
         limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
     price = spec.price
     cost = None if price is None else lambda tokens_in, tokens_out: (tokens_in * price[0] + tokens_out * price[1]) / 1e6
-    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)))
-
-
-def _answered(plan: Plan, index: Index) -> dict[str, int]:
-    return {"": index.answered, "failed": index.failed} if plan.parts else {}
+    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)), earlier=earlier)
 
 
 def _note_time(folder: Path, seconds: float, calls: int, stopped: str) -> None:

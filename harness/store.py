@@ -164,14 +164,18 @@ class Index:
 
     A Response is never displaced by a later Failure. Slots are held as 64-bit hashes: with a million of them the chance that
     any two collide is about 3 in 100 million, and then the run would be counted as incomplete, not wrong.
+
+    `by_task` counts the answered slots of each task; `tokens_in` and `tokens_out` are what this run itself asked for: answers that
+    an earlier run lent are not in them.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.answered = self.failed = 0
+        self.tokens_in = self.tokens_out = 0
         import numpy as np
 
-        slots, keys, offsets, answered = array("Q"), array("Q"), array("Q"), array("B")
+        slots, keys, offsets, answered, of = array("Q"), array("Q"), array("Q"), array("B"), array("H")
+        tasks: dict[str, int] = {}
         if path.exists():
             for number, offset, row in read_lines(path):
                 try:
@@ -191,6 +195,10 @@ class Index:
                     raise UsageError(f"{path}:{number}: not a record ({error!r}). Delete it and run again.") from None
                 offsets.append(offset)
                 answered.append("response" in row)
+                of.append(tasks.setdefault(row["task"], len(tasks)))
+                if "response" in row and "origin" not in row:
+                    self.tokens_in += row["response"].get("tokens_in", 0)
+                    self.tokens_out += row["response"].get("tokens_out", 0)
         slot_array = np.frombuffer(slots, dtype=np.uint64) if slots else np.empty(0, np.uint64)
         answered_array = np.frombuffer(answered, dtype=np.uint8) if answered else np.empty(0, np.uint8)
         order = np.lexsort((np.arange(len(slot_array)), answered_array, slot_array))
@@ -205,6 +213,9 @@ class Index:
         self._answered = answered_array[keep]
         self.answered = int(self._answered.sum())
         self.failed = len(keep) - self.answered
+        of_task = np.frombuffer(of, dtype=np.uint16) if of else np.empty(0, np.uint16)
+        counts = np.bincount(of_task[keep[self._answered == 1]], minlength=len(tasks))
+        self.by_task = {task: int(counts[number]) for task, number in tasks.items()}
         self._file = path.open("rb") if path.exists() else None
 
     def _find(self, slot: str) -> int:

@@ -1,0 +1,138 @@
+"""Budgets, prices, estimates and allowed failures from the command line, against a local server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import make_suite
+from tests.support.chat_server import ChatServer, Reply, Seen, said, serving
+
+Call = Callable[..., tuple[int, str, str]]
+PRICE = ("--price", "1000000,2000000")  # 1 a token in, 2 a token out: an answer of 7 and 3 costs 13
+
+
+def command(server: ChatServer, suite: Path, output: Path, *more: object) -> tuple[object, ...]:
+    asked = ("run", "--model", "server/mock", "--base-url", server.url, "--tasks", "own", "--task-path", suite)
+    return (*asked, "--output", output, "--max-tokens", "3", *more)
+
+
+def right(seen: Seen, _n: int) -> Reply:
+    return said("答案：A")
+
+
+def answers(output: Path) -> int:
+    [records] = output.glob("runs/*/records.jsonl")
+    return records.read_text("utf-8").count('"response"')
+
+
+def test_a_cost_holds_over_all_sessions_of_a_run_and_a_greater_one_goes_on(
+    tcm_eval: Call, suite: Path, tmp_path: Path
+) -> None:
+    with serving(right) as server:
+        first = command(server, suite, tmp_path, *PRICE, "--max-cost", "300", "--concurrency", "2")
+        code, out, err = tcm_eval(*first)
+        asked = len(server.posts())
+        assert code == 3 and 0 < asked < 30 and asked * 13 <= 300 and "INCOMPLETE" in out
+        assert f"stopped: one more answer might exceed --max-cost 300 (spent: {asked * 13})" in err
+        code, _, err = tcm_eval(*first)
+        assert code == 3 and len(server.posts()) == asked, "the same budget buys nothing more"
+        assert f"(spent: {asked * 13}, {asked * 13} of it earlier)" in err and "the same command goes on" in err
+        code, _, err = tcm_eval(*command(server, suite, tmp_path, *PRICE, "--max-cost", "10000"))
+        assert code == 0 and len(server.posts()) == 30 and f"cost so far {30 * 13}" in err, "a greater one goes on"
+    [runs] = tmp_path.glob("runs/*/sessions.json")
+    assert "--max-cost 300" in json.loads(runs.read_text("utf-8"))["sessions"][0]["stopped"]
+
+
+def test_total_tokens_hold_over_all_sessions_of_a_run(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
+    with serving(right) as server:
+        assert tcm_eval(*command(server, suite, tmp_path, "--max-total-tokens", "250"))[0] == 3
+        asked = len(server.posts())
+        assert 0 < asked * 10 <= 250 and answers(tmp_path) == asked
+        code, _, err = tcm_eval(*command(server, suite, tmp_path, "--max-total-tokens", "251"))
+        assert (
+            code == 3 and len(server.posts()) == asked and f"(used: {asked * 10}, {asked * 10} of them earlier)" in err
+        )
+        assert tcm_eval(*command(server, suite, tmp_path))[0] == 0 and len(server.posts()) == 30
+
+
+def test_answers_of_another_run_cost_this_one_nothing(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
+    with serving(right) as server:
+        assert tcm_eval(*command(server, suite, tmp_path, *PRICE, "--limit", "20"))[0] == 0
+        code, _, err = tcm_eval(*command(server, suite, tmp_path, *PRICE, "--max-cost", "1000", "--concurrency", "1"))
+        assert code == 0 and len(server.posts()) == 30 and f"cost so far {10 * 13}" in err
+
+
+def test_a_cost_without_a_price_is_refused_before_anything_is_asked(
+    tcm_eval: Call, suite: Path, tmp_path: Path
+) -> None:
+    with serving(right) as server:
+        code, _, err = tcm_eval(*command(server, suite, tmp_path, "--max-cost", "1"))
+        assert code == 2 and "--price INPUT,OUTPUT" in err and not server.posts()
+        code, _, err = tcm_eval(*command(server, suite, tmp_path, "--max-cost", "1", "--price", "3"))
+        assert code == 2 and "expected INPUT,OUTPUT" in err
+
+
+@pytest.mark.parametrize(("most", "stops"), [("0.1", True), ("0.5", False), ("3", True), ("12", False)])
+def test_failures_are_allowed_up_to_a_count_or_a_share_of_all_questions(
+    tcm_eval: Call, suite: Path, tmp_path: Path, most: str, stops: bool
+) -> None:
+    """Ten of thirty questions are refused: 0.1 allows three of them, 0.5 allows fifteen."""
+
+    def some(seen: Seen, _n: int) -> Reply:
+        number = int(re.findall(r"第(\d+)题", str(seen.body["messages"]))[-1])
+        return Reply(400, {"error": {"message": "never"}}) if number % 4 == 1 else said("答案：A")
+
+    with serving(some) as server:
+        code, out, err = tcm_eval(
+            *command(server, suite, tmp_path, "--max-failures", most, "--concurrency", "1", "--seed", "1")
+        )
+    assert code == 3, "failed answers make a run incomplete, whether it was stopped or not"
+    allowed = 3 if float(most) in (0.1, 3) else None
+    if stops:
+        assert f"stopped: 4 requests failed (--max-failures allows {allowed})" in err and len(server.posts()) < 30
+    else:
+        assert "stopped" not in err and len(server.posts()) == 30 and "10 failed" in out
+
+
+def test_a_dry_run_says_the_most_it_can_cost_and_asks_and_writes_nothing(
+    tcm_eval: Call, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    with serving(right) as server:
+        code, out, _ = tcm_eval(*command(server, suite, tmp_path / "r", *PRICE, "--dry-run", "--repeats", "2"))
+        assert code == 0 and not server.seen and not (tmp_path / "r").exists()
+        found = re.fullmatch(
+            r"server/mock: 60 requests; at most ([\d,]+) tokens in and 180 out; cost at most ([\d,.]+)\n", out
+        )
+        assert found, out
+        tokens, cost = (float(group.replace(",", "")) for group in found.groups())
+        assert cost == tokens + 2 * 180
+        code, out, _ = tcm_eval(*command(server, suite, tmp_path / "r", "--dry-run"))
+        assert code == 0 and "cost at most unknown (no price: --price INPUT,OUTPUT)" in out
+        code, out, _ = tcm_eval("run", "--model", "gpt-4o", "--tasks", "own", "--task-path", suite, "--dry-run")
+        assert code == 0 and re.search(r"cost at most [\d.]+ USD \(price of 20\d\d-\d\d, https://", out)
+
+
+def test_a_dry_run_is_an_upper_bound_of_what_is_then_used(tcm_eval: Call, tmp_path: Path) -> None:
+    """Measured by a server that counts a token a character, more than any tokenizer makes of Chinese text."""
+    suite = make_suite(tmp_path / "own", 40)
+
+    def counts(seen: Seen, _n: int) -> Reply:
+        reply = said("答案：A")
+        reply.body["usage"] = {
+            "prompt_tokens": sum(len(m["content"]) for m in seen.body["messages"]),
+            "completion_tokens": 3,
+        }
+        return reply
+
+    with serving(counts) as server:
+        _, out, _ = tcm_eval(*command(server, suite, tmp_path, "--dry-run"))
+        at_most = int(re.search(r"at most ([\d,]+) tokens in", out)[1].replace(",", ""))  # type: ignore[index]
+        _, out, _ = tcm_eval(*command(server, suite, tmp_path, "--json", "--quiet"))
+    used = json.loads(out)["summary"]["usage"]["tokens_in"]
+    assert 0.7 * at_most < used <= at_most

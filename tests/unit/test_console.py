@@ -1,0 +1,111 @@
+"""What a run says while it runs: speeds of the last minute, the cost of the whole run, and the time that is left."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness import console
+from harness.console import Console, Line
+from harness.limits import Gate, Limits, Used
+from harness.types import Failure, Record, Request, Response
+
+
+class Clock:
+    """A clock that only the test moves on."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(console, "time", clock)
+    return clock
+
+
+def plan(**tasks: int) -> Any:
+    return SimpleNamespace(
+        name="m", parts=list(tasks), manifest={"tasks": {t: {"answers": n} for t, n in tasks.items()}}
+    )
+
+
+def answered(task: str, origin: str | None = None) -> Record:
+    return Record("k", task, "s", Response("x"), origin=origin)
+
+
+async def test_a_line_says_speed_tokens_cost_retries_and_what_is_in_flight(clock: Clock) -> None:
+    out = io.StringIO()
+    shown = Console(out)
+    price = lambda tokens_in, tokens_out: (tokens_in + 3 * tokens_out) / 1000  # noqa: E731
+    gate = Gate(Limits(in_flight=8), price, earlier=Used(1000, 500))
+    shown.start(plan(a=1000, b=500), {"a": 400}, [])
+    shown.follow(gate)
+    gate.retries = 7
+    for _ in range(200):
+        clock.now += 0.1
+        gate.answered(await gate.enter(Request(())), Response("x", tokens_in=30, tokens_out=10))
+        shown.record(answered("a"), None)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "m: 1,500 questions in 2 tasks; 400 already answered"
+    assert lines[1].startswith(
+        "a: 500 of 1,000; b: 0 of 500; 10 req/s, 400 tokens/s, cost so far 8.5, 7 retries, 0 of 8"
+    )
+    assert lines[1].endswith("0 of 8 in flight, 2 min left")
+    assert len(lines) == 3, "one line in ten seconds"
+
+
+def test_the_time_left_of_a_resumed_run_is_that_of_what_is_still_asked(clock: Clock) -> None:
+    shown = Console(io.StringIO())
+    shown.start(plan(a=1000), {"a": 900}, [])
+    for _ in range(20):
+        clock.now += 1
+        shown.record(answered("a"), None)
+    assert "1.0 req/s, 80 s left" in shown._pushing(clock.now)
+
+
+def test_answers_of_earlier_runs_do_not_count_as_speed(clock: Clock) -> None:
+    shown = Console(io.StringIO())
+    shown.start(plan(a=1000), {}, [])
+    for _ in range(500):
+        shown.record(answered("a", origin="another run"), None)
+    for _ in range(10):
+        clock.now += 1
+        shown.record(answered("a"), None)
+    assert "1.0 req/s, 8 min left" in shown._pushing(clock.now)
+
+
+def test_a_slow_start_is_forgotten_after_a_minute(clock: Clock) -> None:
+    shown = Console(io.StringIO())
+    shown.start(plan(a=10_000), {}, [])
+    for seconds, each in ((600, 1), (90, 50)):
+        for _ in range(seconds):
+            clock.now += 1
+            for _ in range(each):
+                shown.record(answered("a"), None)
+            said = shown._pushing(clock.now)
+    assert "51 req/s, 2 min left" in said or "50 req/s, 2 min left" in said
+
+
+def test_what_failed_is_not_waited_for_and_the_end_says_what_it_took(clock: Clock) -> None:
+    out = io.StringIO()
+    shown = Console(out)
+    gate = Gate(Limits(max_cost=1.0))
+    shown.start(plan(a=3), {}, ["far/task"])
+    shown.follow(gate)
+    clock.now += 4
+    shown.record(answered("a"), None)
+    shown.record(Record("k", "a", "t", Failure("server", "500", 6)), None)
+    assert shown._lines["a"].left == 1 and Line("b", 3, done=3).left == 0
+    gate.stop("one more answer might exceed --max-cost 1")
+    shown.stop()
+    said = out.getvalue()
+    assert "not asked, for their data is not here: far/task" in said and "  a: 1 of 3, 1 failed\n" in said
+    assert "  2 answers in 4 s" in said
+    assert "stopped: one more answer might exceed --max-cost 1. All answers so far are kept" in said
