@@ -14,7 +14,12 @@ def draw(numbers: Numbers, look: Look) -> Any:
     across = min(len(numbers.columns), 2 if look.width == "column" else 4)
     down = -(-len(numbers.columns) // across)
     step = look.size * (1.12 if look.width == "column" else 1.3) / 72
-    figure = new(look, down * (len(numbers.rows) * step + look.size * 1.9 / 72) + 0.36)
+    heads = max(_head(numbers, column, look).count("\n") for column in numbers.columns) * look.size * 1.2 / 72
+    figure = new(
+        look,
+        down * (len(numbers.rows) * step + look.size * 1.9 / 72 + heads)
+        + 0.36 * (2 if len(numbers.columns) % across else 1),
+    )
     panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     low, high = _scale(numbers)
     for axes, column in zip(panels, numbers.columns, strict=False):
@@ -40,10 +45,10 @@ def draw(numbers: Numbers, look: Look) -> Any:
 
 
 def _scale(numbers: Numbers) -> tuple[float, float]:
-    """Return the axis' ends: whole tenths around all numbers and intervals."""
+    """Return the axis' ends: whole tenths around all numbers, intervals and what guessing gives."""
     points = [point for row in numbers.rows for point in row.points.values()]
-    low = min(p.value if p.low is None else p.low for p in points)
-    high = max(p.value if p.high is None else p.high for p in points)
+    low = min(v for p in points for v in (p.value, p.low, p.chance) if v is not None)
+    high = max(v for p in points for v in (p.value, p.high, p.chance) if v is not None)
     return max(0.0, floor(low * 10 - 0.3) / 10), min(1.03, ceil(high * 10 + 0.3) / 10)
 
 
@@ -53,8 +58,18 @@ def _guess(numbers: Numbers, column: str | None) -> float | None:
     return next((p.chance for p in points if p.chance is not None), None)
 
 
+def _head(numbers: Numbers, column: str, look: Look) -> str:
+    """Return a panel's title; where questions are sorted by a label, with how many there are of each value."""
+    tag, equals, value = column.partition("=")
+    if not equals:
+        return look.say(column)
+    counts = [row.points[column].n or 0 for row in numbers.rows if column in row.points]
+    between = "\n" if look.width == "column" else "   "
+    return f"{look.drawable(f'{look.say(tag).capitalize()} {value}')}{between}n = {max(counts)}"
+
+
 def _panel(axes: Any, numbers: Numbers, column: str, look: Look) -> None:
-    axes.set_title(look.say(column), fontsize=look.size, pad=3, loc="left")
+    axes.set_title(_head(numbers, column, look), fontsize=look.size, pad=3, loc="left")
     axes.grid(visible=True, axis="x")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.errors import UsageError, unknown
-from harness.report.figures import bars, dots, fonts, heat, position, radar, tokens
+from harness.report.figures import bars, dots, fonts, heat, position, radar, scatter
+from harness.report.figures.costs import by_cost, by_tokens
 from harness.report.figures.look import Look, Width
 from harness.report.figures.numbers import (
     MEAN,
     Numbers,
     as_csv,
-    by_discipline,
-    by_metric,
-    by_tokens,
     labels,
 )
+from harness.report.figures.scores import by_discipline, by_metric, by_tag, tags
 from harness.report.figures.words import Language
 from harness.report.results import Published, Run
 from harness.store import explain
@@ -127,11 +126,18 @@ def _figures(
                 yield f"{suite}-radar", numbers, radar.draw
             else:
                 notes.append(f"{suite}: no radar: it needs three disciplines.")
+        for tag in tags(runs, suite):
+            sorted_by = by_tag(runs, suite, tag)
+            if sorted_by is not None:
+                yield f"{suite}-by-{tag}", sorted_by, dots.draw
         usage = by_tokens(runs, suite)
         if usage is None:
             notes.append(f"{suite}: no figure of score against tokens: it needs two runs whose providers told tokens.")
         else:
-            yield f"{suite}-tokens", usage, tokens.draw
+            yield f"{suite}-tokens", usage, scatter.draw
+        cost = by_cost(runs, suite)
+        if cost is not None:
+            yield f"{suite}-cost", cost, scatter.draw
 
 
 def _write(stem: Path, numbers: Numbers, figure: Any, chosen: Sequence[Format]) -> list[Path]:

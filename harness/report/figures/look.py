@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 from harness.report.figures.numbers import Numbers, Origin
 from harness.report.figures.words import Language, say
-from harness.tables import shortened
 
 Width = Literal["column", "page"]
 INCHES: Mapping[Width, float] = {"column": 3.4, "page": 7.0}
 """Widths of one and of two columns of a journal page."""
+
+NAMES: Mapping[Width, float] = {"column": 13.0, "page": 19.0}
+"""How wide a model's name may be drawn, in units of its font size."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette without yellow: told apart with every kind of colour blindness."""
@@ -49,8 +51,8 @@ class Look:
         return say(self.language, key, values)
 
     def name(self, text: str) -> str:
-        """Return a model's name as it is drawn: at most 34 characters, all of which have a glyph."""
-        return shortened(self.drawable(text).strip(), 34)
+        """Return a model's name as it is drawn: not too wide, its end kept, all characters with a glyph."""
+        return narrowed(self.drawable(text).strip(), NAMES[self.width])
 
     def settings(self) -> dict[str, Any]:
         """Return matplotlib's settings for these figures."""
@@ -79,6 +81,22 @@ class Look:
 def ems(text: str) -> float:
     """Return about how wide a text is, in units of its font size."""
     return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.54 for c in text)
+
+
+def narrowed(text: str, width: float) -> str:
+    """Return a text of at most `width` ems. The middle gives way: names of one family differ at their ends."""
+    if ems(text) <= width:
+        return text
+    tail = _fitting(text[::-1], width * 0.45)[::-1].lstrip()
+    return _fitting(text, width - 1.0 - ems(tail)).rstrip() + "…" + tail
+
+
+def _fitting(text: str, width: float) -> str:
+    """Return as much of a text's beginning as is no wider than `width` ems."""
+    length = len(text)
+    while length and ems(text[:length]) > width:
+        length -= 1
+    return text[:length]
 
 
 def wrapped(text: str, width: float) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs and published numbers -> the numbers behind one figure, and those numbers as CSV."""
+"""What the numbers behind a figure are, how runs become rows of them, which runs may share one, and the numbers as CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from harness.report.results import Published, Run
 from harness.tables import for_csv
-from harness.types import DISCIPLINES
 
 Origin = Literal["run", "published", "digitised"]
 Note = tuple[str, Mapping[str, str]]
@@ -20,6 +19,8 @@ Note = tuple[str, Mapping[str, str]]
 MEAN = "mean"
 FIGURE_3 = ("ladder_score", "exact_match")
 TOKENS = "tokens"
+COST = "cost:"
+"""Before the currency in the name of a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,85 +72,6 @@ def labels(runs: Sequence[Run]) -> dict[str, str]:
     }
 
 
-def by_metric(runs: Sequence[Run], published: Sequence[Published], suite: str) -> Numbers | None:
-    """Return Ladder-Score and Exact Match by model (the paper's Figure 3); None when there is neither."""
-    points: dict[str, dict[str, Point]] = {}
-    notes: list[Note] = []
-    for metric in FIGURE_3:
-        mine, left = _alike(runs, suite, metric)
-        for run in mine:
-            point = _point(_overall(run, suite, metric)["micro"])
-            if point:
-                points.setdefault(str(run.folder), {})[metric] = point
-        notes += _left(left, runs, metric)
-    rows = [_run_row(run, points[str(run.folder)], runs, suite) for run in runs if str(run.folder) in points]
-    theirs: dict[str, dict[str, Point]] = {}
-    for one in published:
-        if one.suite == suite and one.metric in FIGURE_3 and MEAN in one.values:
-            theirs.setdefault(one.model, {})[one.metric] = Point(one.values[MEAN], origin=_origin(one.how[MEAN]))
-    mine_too = [one for one in published if one.suite == suite and one.metric in FIGURE_3]
-    rows += [_published_row(model, found, mine_too) for model, found in theirs.items()]
-    if not rows:
-        return None
-    present = [metric for metric in FIGURE_3 if any(metric in row.points for row in rows)]
-    notes += _absent(suite, present, rows, [run for run in runs if _has_suite(run, suite)], points, labels(runs))
-    ordered = _ordered(rows, present)
-    return Numbers(suite, "", present, ordered, [*notes, *_marks(ordered, mine_too, suite, runs)])
-
-
-def by_discipline(runs: Sequence[Run], published: Sequence[Published], suite: str) -> Numbers | None:
-    """Return one metric by the seven disciplines and their mean (the paper's Figure 4); None when no run has disciplines.
-
-    The metric is accuracy, or the most frequent headline where nothing was scored by accuracy. A run's mean counts each
-    discipline once.
-    """
-    there = [run for run in runs if run.summary.get("suites", {}).get(suite, {}).get("disciplines")]
-    metric = _headline(there, suite)
-    theirs = [one for one in published if one.suite == suite and one.metric == (metric or "accuracy")]
-    if metric is None:
-        return None
-    mine, left = _alike(there, suite, metric)
-    rows = []
-    for run in mine:
-        own = run.summary["suites"][suite]["disciplines"]
-        found = {name: point for name in DISCIPLINES if (point := _point(own.get(name, {}).get(metric)))}
-        mean = _point(_overall(run, suite, metric).get("macro"))
-        if found:
-            rows.append(_run_row(run, {**found, **({MEAN: mean} if mean else {})}, runs, suite))
-    if not rows:
-        return None
-    for one in theirs:
-        cells = {name: Point(value, origin=_origin(one.how[name])) for name, value in one.values.items()}
-        rows.append(_published_row(one.model, cells, theirs))
-    columns = [name for name in (*DISCIPLINES, MEAN) if any(name in row.points for row in rows)]
-    notes: list[Note] = _left(left, runs, metric)
-    ordered = _ordered(rows, [MEAN])
-    return Numbers(suite, metric, columns, ordered, [*notes, *_marks(ordered, theirs, suite, runs)])
-
-
-def by_tokens(runs: Sequence[Run], suite: str) -> Numbers | None:
-    """Return one metric beside the output tokens per call; None with fewer than two runs whose providers told tokens."""
-    mine = [run for run in runs if _has_suite(run, suite)]
-    metric = _headline(mine, suite)
-    if metric is None:
-        return None
-    alike, left = _alike(mine, suite, metric)
-    rows, silent = [], []
-    for run in alike:
-        score, usage = _point(_overall(run, suite, metric)["micro"]), run.summary["usage"]
-        if score and usage["tokens_out"] and usage["calls"]:
-            tokens = Point(usage["tokens_out"] / usage["calls"], n=usage["calls"])
-            rows.append(_run_row(run, {metric: score, TOKENS: tokens}, runs, suite))
-        else:
-            silent.append(labels(runs)[str(run.folder)])
-    if len(rows) < 2:
-        return None
-    usage_note: Note = ("usage", {"models": ", ".join(silent)}) if silent else ("usage_all", {})
-    ordered = _ordered(rows, [metric])
-    notes = [usage_note, *_left(left, runs, metric), *_marks(ordered, [], suite, runs)]
-    return Numbers(suite, metric, [metric, TOKENS], ordered, notes)
-
-
 def as_csv(numbers: Numbers) -> str:
     """Return the numbers behind a figure, a line a number; no cell is a formula to a spreadsheet."""
     out = io.StringIO()
@@ -173,17 +95,20 @@ def as_csv(numbers: Numbers) -> str:
 # ------------------------------------------------------------------ rows
 
 
-def _run_row(run: Run, points: Mapping[str, Point], runs: Sequence[Run], suite: str) -> Row:
-    marks = (" †" if run.trained_on(suite) else "") + ("" if run.summary["complete"] else " *")
-    return Row(labels(runs)[str(run.folder)] + marks, points, run.folder.name)
+def run_row(run: Run, points: Mapping[str, Point], runs: Sequence[Run], suite: str) -> Row:
+    """Return a run's row, marked † where it was trained on the suite and * where it is incomplete."""
+    signs = (" †" if run.trained_on(suite) else "") + ("" if run.summary["complete"] else " *")
+    return Row(labels(runs)[str(run.folder)] + signs, points, run.folder.name)
 
 
-def _published_row(model: str, points: Mapping[str, Point], source: Sequence[Published]) -> Row:
+def published_row(model: str, points: Mapping[str, Point], source: Sequence[Published]) -> Row:
+    """Return the row of a published model."""
     one = next(row for row in source if row.model == model)
     return Row(model + (" †" if one.trained_on else ""), points, one.source, ours=False)
 
 
-def _point(row: Mapping[str, Any] | None) -> Point | None:
+def point_of(row: Mapping[str, Any] | None) -> Point | None:
+    """Return an estimate of a summary as a point; None where there is no number."""
     if row is None or row["mean"] is None:
         return None
     return Point(
@@ -191,11 +116,12 @@ def _point(row: Mapping[str, Any] | None) -> Point | None:
     )
 
 
-def _origin(how: str) -> Origin:
+def origin_of(how: str) -> Origin:
+    """Return the kind of a published number."""
     return "published" if how == "published" else "digitised"
 
 
-def _ordered(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
+def ordered(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
     """Return measured rows first, each part from best to worst by the first of `columns` that it has."""
 
     def level(row: Row) -> float:
@@ -207,31 +133,33 @@ def _ordered(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
 # ------------------------------------------------------------------ which runs share a figure
 
 
-def _has_suite(run: Run, suite: str) -> bool:
+def has_suite(run: Run, suite: str) -> bool:
+    """Tell whether a run was asked a suite."""
     return suite in run.summary.get("suites", {})
 
 
-def _overall(run: Run, suite: str, metric: str) -> Mapping[str, Any]:
+def overall(run: Run, suite: str, metric: str) -> Mapping[str, Any]:
+    """Return a run's micro and macro means of a metric over a suite; empty where it was not scored."""
     found: Mapping[str, Any] = run.summary["suites"][suite]["overall"].get(metric, {})
     return found
 
 
-def _headline(runs: Sequence[Run], suite: str) -> str | None:
+def headline(runs: Sequence[Run], suite: str) -> str | None:
     """Return the metric of the figures by discipline, None when no run has one."""
     tally: Counter[str] = Counter()
     for run in runs:
         names = [info["headline"] for task, info in run.manifest["tasks"].items() if task.partition("/")[0] == suite]
-        tally.update(name for name in dict.fromkeys(names) if _overall(run, suite, name))
+        tally.update(name for name in dict.fromkeys(names) if overall(run, suite, name))
     if "accuracy" in tally:
         return "accuracy"
     return tally.most_common(1)[0][0] if tally else None
 
 
-def _alike(runs: Sequence[Run], suite: str, metric: str) -> tuple[list[Run], list[Run]]:
+def alike(runs: Sequence[Run], suite: str, metric: str) -> tuple[list[Run], list[Run]]:
     """Return the most runs whose number has one comparison id, and the others that have one too."""
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        micro = _overall(run, suite, metric).get("micro") if _has_suite(run, suite) else None
+        micro = overall(run, suite, metric).get("micro") if has_suite(run, suite) else None
         if micro and micro["mean"] is not None:
             groups.setdefault(str(micro["comparison_id"]), []).append(run)
     if not groups:
@@ -243,13 +171,14 @@ def _alike(runs: Sequence[Run], suite: str, metric: str) -> tuple[list[Run], lis
 # ------------------------------------------------------------------ notes
 
 
-def _left(left: Sequence[Run], runs: Sequence[Run], metric: str) -> list[Note]:
+def left_out(left: Sequence[Run], runs: Sequence[Run], metric: str) -> list[Note]:
+    """Return a note on the runs that were asked in another way, if there are any."""
     names = labels(runs)
     said = ", ".join(names[str(run.folder)] for run in left)
     return [("left", {"metric": metric, "models": said})] if left else []
 
 
-def _absent(
+def absent(
     suite: str,
     present: Sequence[str],
     rows: Sequence[Row],
@@ -267,7 +196,8 @@ def _absent(
     return notes
 
 
-def _marks(rows: Sequence[Row], theirs: Sequence[Published], suite: str, runs: Sequence[Run]) -> list[Note]:
+def marks(rows: Sequence[Row], theirs: Sequence[Published], suite: str, runs: Sequence[Run]) -> list[Note]:
+    """Return what the marks at names mean, and what to know of numbers of others."""
     notes: list[Note] = []
     if any(row.label.endswith(("†", "† *")) for row in rows):
         notes.append(("trained", {}))

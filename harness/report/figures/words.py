@@ -25,7 +25,15 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "published": ("published by others", "他人发表"),
     "digitised": ("digitised from others' figure", "由他人图中读取"),
     "chance": ("guessing", "随机猜测"),
-    "tokens": ("Output tokens per call", "每次调用的输出 token 数"),
+    "tokens": ("Output tokens per answer", "每次回答的输出 token 数"),
+    "cost": ("Cost of 1,000 answers", "每千次回答的费用"),
+    "unpriced": ("no price known", "价格未知"),
+    "stated": ("in the unit of --price", "单位同 --price"),
+    "difficulty": ("Difficulty", "难度"),
+    "tagged": (
+        "{tag} as labelled in the data; its levels may differ in their kinds of questions.",
+        "{tag}为数据自带标注，各级的题型构成可能不同。",
+    ),
     "missing": ("No {metric}: {models}.", "无{metric}：{models}。"),
     "none": ("{metric}: not scored in these runs.", "{metric}：这些运行未评此项。"),
     "left": (
@@ -47,14 +55,15 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "source": ("Source: {source}.", "来源：{source}。"),
     "about": ("Suite {suite}; lines are 95% intervals.", "题集 {suite}；横线为 95% 置信区间。"),
+    "priced": (
+        "Cost: all tokens of a run at the price per token, without discounts. Runs without a price stand at their tokens.",
+        "费用：按单价计一次运行的全部 token，不计折扣。价格未知者以 token 数列出。",
+    ),
     "usage": (
-        "Tokens as the providers count them, over all calls of a run. Not shown, for they told no tokens: {models}.",
-        "token 数由服务方计，按一次运行的全部调用平均。未告知 token 数、故未列入：{models}。",
+        "Tokens as the providers count them, over all answers of a run.",
+        "token 数由服务方计，按一次运行的全部回答平均。",
     ),
-    "usage_all": (
-        "Tokens as the providers count them, over all calls of a run.",
-        "token 数由服务方计，按一次运行的全部调用平均。",
-    ),
+    "silent": ("Not shown, for they told no tokens: {models}.", "未告知 token 数、故未列入：{models}。"),
 }
 
 
@@ -63,7 +72,9 @@ def say(language: Language, key: str, values: Mapping[str, str] | None = None) -
     if key not in _WORDS:
         return key.replace("_", " ")
     text = _WORDS[key][language == "zh"]
-    filled = {name: say(language, value) if name == "metric" else value for name, value in (values or {}).items()}
+    filled = {
+        name: say(language, value) if name in ("metric", "tag") else value for name, value in (values or {}).items()
+    }
     for name, value in filled.items():
         text = text.replace("{" + name + "}", value)
     return text
