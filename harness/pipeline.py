@@ -15,7 +15,7 @@ from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
 from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, published_root, resolve
-from harness.plan import Earlier, Encoder, Part, Plan, Selection, open_plan, pending, prepare
+from harness.plan import Encoder, Part, Plan, Selection, earlier_answers, open_plan, pending, prepare
 from harness.position import Places, followed, positions
 from harness.prompts import Style
 from harness.report.leaderboard import build
@@ -26,6 +26,7 @@ from harness.report.site import write as write_site
 from harness.score import Reading, read, score_task
 from harness.score import floors as floors_of
 from harness.store import (
+    Answers,
     Index,
     Writer,
     encode_record,
@@ -39,6 +40,7 @@ from harness.store import (
 from harness.suites import Catalogue
 from harness.tables import Form, render
 from harness.types import BatchModel, Failure, Job, Model, Record, Sampling, Score
+from harness.verdicts import tallied, with_panel
 
 CHOICES = ("single_choice", "multiple_choice")
 
@@ -234,7 +236,7 @@ def _prepare(
     if spec.fresh and (plan.folder / "records.jsonl").exists():
         _set_aside(plan.folder)
         plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
-    return plan, model
+    return with_panel(plan), model
 
 
 def _set_aside(folder: Path) -> None:
@@ -257,7 +259,7 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
     records = plan.folder / "records.jsonl"
     parts = {part.task.id: part for part in plan.parts}
     with Writer(records) as writer, Index(records) as index:
-        earlier = Earlier(plan.folder.parent, plan) if not spec.fresh else Earlier(plan.folder / "none", plan)
+        earlier = Answers(()) if spec.fresh else earlier_answers(plan.folder.parent, plan)
         watch.start(plan, index.by_task, list(plan.manifest["absent"]))
 
         def put(record: Record, job: Job) -> None:
@@ -333,6 +335,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     scores = (one for p in plan.parts for one in _part_scores(plan, p, index, usage, marks, places.get(p.task.id)))
     write_lines(path, map(encode_score, scores))
     floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
+    judging = tallied(plan, index)
     index.close()
     del index  # its 25 bytes a record are not needed while the estimates are made
     sessions = folder / "sessions.json"
@@ -343,6 +346,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
         "absent": manifest.get("absent", {}),
         "floors": floors,
         **({"position": found} if (found := positions(places)) else {}),
+        **({"judging": judging} if judging else {}),
     }
     result = summary.of(manifest, read_scores(path), extra)
     write_json(folder / "summary.json", result)
@@ -413,7 +417,7 @@ def reopen(folder: Path, manifest: Mapping[str, Any], encoder: Encoder | None = 
             )
         parts.append(part)
     subject = manifest["subject"]
-    return Plan(subject["name"], subject["identity"], parts, selection, catalogue, folder, dict(manifest))
+    return with_panel(Plan(subject["name"], subject["identity"], parts, selection, catalogue, folder, dict(manifest)))
 
 
 def leaderboard(

@@ -17,10 +17,11 @@ from harness.datasets import census, chosen, stream
 from harness.engine import Todo
 from harness.errors import UsageError
 from harness.extract.referring import referring
+from harness.judge import Panel
 from harness.prompts import Prompter, Style
 from harness.registry import get_extractor, get_metric
 from harness.specs import MetricUse, TaskSpec
-from harness.store import SCHEMA, Index, read_json, read_lines, write_json
+from harness.store import SCHEMA, Answers, Index, read_json, write_json
 from harness.suites import Catalogue, file_sha256, shared_prompts
 from harness.types import Job, Record, Response, Sample, Sampling
 
@@ -47,6 +48,8 @@ class Encoder:
     layer: int | None = None
 
 
+TEXT_TASKS = ("dialogue", "free_text")
+
 SEMANTIC = ("bertscore", "ladder_score", "compat_embedding_cosine")
 """The metrics that need an encoder. Without one they are not asked for by default; a task that lists them gets them unscored."""
 
@@ -59,18 +62,19 @@ class Part:
     prompter: Prompter
     data: Mapping[str, str]
     encoder: Encoder | None = None
+    panel: Panel | None = None
 
     def metrics(self) -> tuple[MetricUse, ...]:
         """Return the metrics that score this part: the task's, or those of option log-probabilities."""
         ask = self.prompter.style.ask
         if ask == "generate" or self.task.type not in ("single_choice", "multiple_choice"):
-            return self._with_encoder(self.task.metric_uses)
+            return self._with_panel(self._with_encoder(self.task.metric_uses))
         names = ("accuracy_letter",) if ask == "letter" else ("accuracy_text", "accuracy_text_norm")
         return tuple(MetricUse(name=name) for name in names)
 
     def _with_encoder(self, uses: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
         """Return the metrics of a text task with the run's encoder, and BERTScore and Ladder-Score added to them."""
-        if self.encoder is None or self.task.type not in ("dialogue", "free_text"):
+        if self.encoder is None or not self.is_text:
             return uses
         named = {use.name for use in uses}
         weights = shared_prompts()["ladder_score"]
@@ -82,6 +86,30 @@ class Part:
             use.model_copy(update={"options": {**encoder, **use.options}}) if use.name in SEMANTIC else use
             for use in (*uses, *added)
         )
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether the answers are texts, which an encoder and a judge can read."""
+        return self.task.type in TEXT_TASKS
+
+    @property
+    def has_rubric(self) -> bool:
+        """Tell whether a judge has criteria here: a rubric is about the last answer, so not where every turn is scored."""
+        return self.task.columns.rubric is not None and self.task.score_turns == "last"
+
+    def _with_panel(self, uses: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
+        """Return the metrics of a text task with those of the run's judges, and their mark of meaning in Ladder-Score if asked."""
+        if self.panel is None or not self.is_text:
+            return uses
+        judged = {"panel": self.panel}
+        names = ("judge_rubric", "judge_semantic") if self.has_rubric else ("judge_semantic",)
+        kept = [use for use in uses if use.name not in ("judge_rubric", "judge_semantic")]
+        if self.panel.ladder:
+            kept = [use for use in kept if use.name != "ladder_score"]
+            stated = next((use.options for use in uses if use.name == "ladder_score"), shared_prompts()["ladder_score"])
+            weights = {name: value for name, value in stated.items() if name in ("w_term", "w_sem", "lexicon")}
+            kept.append(MetricUse(name="ladder_score", options={**weights, "semantic": "judge", **judged}))
+        return (*kept, *(MetricUse(name=name, options=judged) for name in names))
 
     def comparison_id(self, use: MetricUse, selection: Selection) -> str:
         """Return what must be equal for two numbers to be compared: task, data, prompt, sampling, shots, metric."""
@@ -277,50 +305,26 @@ def environment() -> dict[str, str]:
     return found
 
 
-class Earlier:
-    """Answers of earlier runs of the same subject, by key, so that no question is ever paid for twice."""
-
-    def __init__(self, runs: Path, plan: Plan) -> None:
-        self._places: dict[str, tuple[Path, int]] = {}
-        for manifest in sorted(runs.glob("*/manifest.json")):
-            if manifest.parent == plan.folder:
-                continue
-            try:
-                known = read_json(manifest)["subject"]["identity"]
-            except (UsageError, KeyError):
-                continue  # another version's run, or none: there is nothing to adopt from it
-            if known == dict(plan.identity):
-                self._note(manifest.parent / "records.jsonl")
-
-    def _note(self, records: Path) -> None:
-        if records.exists():
-            for _, offset, row in read_lines(records):
-                if "response" in row:
-                    self._places[str(row.get("key"))] = (records, offset)
-
-    def find(self, key: str) -> tuple[Response, str] | None:
-        """Return the response stored under `key` and the name of its run, or None."""
-        if key not in self._places:
-            return None
-        from harness.store import decode_record
-
-        path, offset = self._places[key]
-        with path.open("rb") as file:
-            file.seek(offset)
-            record = decode_record(json.loads(file.readline()))
-        if record.key != key or not isinstance(record.outcome, Response):
-            return None
-        return record.outcome, record.origin or path.parent.name
-
-    def __len__(self) -> int:
-        return len(self._places)
+def earlier_answers(runs: Path, plan: Plan) -> Answers:
+    """Return the answers of earlier runs of the same subject, so that no question is ever paid for twice."""
+    files = []
+    for manifest in sorted(runs.glob("*/manifest.json")):
+        if manifest.parent == plan.folder:
+            continue
+        try:
+            known = read_json(manifest)["subject"]["identity"]
+        except (UsageError, KeyError):
+            continue  # another version's run, or none: there is nothing to adopt from it
+        if known == dict(plan.identity):
+            files.append(manifest.parent / "records.jsonl")
+    return Answers(files)
 
 
 CHECKED = 64
 """Of so many answers already there, one has its key checked: the folder's name vouches for the others."""
 
 
-def pending(plan: Plan, index: Index, earlier: Earlier, put: Callable[[Record, Job], None]) -> Iterator[Todo]:
+def pending(plan: Plan, index: Index, earlier: Answers, put: Callable[[Record, Job], None]) -> Iterator[Todo]:
     """Yield what still needs an answer, in sample order; adopt (`put`) equal answers of earlier runs on the way.
 
     Raises UsageError when the questions are worded differently from those already answered in the folder.
@@ -347,7 +351,7 @@ def _same_question(job: Job, identity: str, index: Index) -> None:
         )
 
 
-def _rest(job: Job, identity: str, index: Index, earlier: Earlier, put: Callable[[Record, Job], None]) -> Todo | None:
+def _rest(job: Job, identity: str, index: Index, earlier: Answers, put: Callable[[Record, Job], None]) -> Todo | None:
     done: list[Response] = []
     while (request := job.next(done)) is not None:
         key, place = request.key(identity, job.repeat), job.slot(len(done))

@@ -34,14 +34,14 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class Measure:
     """One metric as a task uses it."""
 
     metric: Metric
     options: Options
 
     @classmethod
-    def of(cls, use: MetricUse) -> Judge:
+    def of(cls, use: MetricUse) -> Measure:
         return cls(get_metric(use.name), use.options)
 
 
@@ -53,43 +53,44 @@ def score_task(
     find: Callable[[Job], Sequence[Record | None]],
 ) -> Iterator[Score]:
     """Yield one score per metric for every job, in the jobs' order; `find` gives the record of each step of a job, or None."""
-    judges = [Judge.of(use) for use in uses]
+    measures = [Measure.of(use) for use in uses]
     while chunk := list(islice(jobs, CHUNK)):
-        yield from _score_chunk(judges, [_read_job(task, ask, job, find(job)) for job in chunk])
+        yield from _score_chunk(measures, [read_job(task, ask, job, find(job)) for job in chunk])
 
 
-def _read_job(task: TaskSpec, ask: Ask, job: Job, records: Sequence[Record | None]) -> list[Reading]:
+def read_job(task: TaskSpec, ask: Ask, job: Job, records: Sequence[Record | None]) -> list[Reading]:
+    """Return what was read at each turn of a job that is scored."""
     return [read(task, ask, job, records[turn], sample) for turn, sample in judged(task, job.sample)]
 
 
-def _score_chunk(judges: Sequence[Judge], turns: Sequence[Sequence[Reading]]) -> Iterator[Score]:
+def _score_chunk(measures: Sequence[Measure], turns: Sequence[Sequence[Reading]]) -> Iterator[Score]:
     readings = [reading for of_job in turns for reading in of_job]
-    columns = [_values(judge, readings) for judge in judges]
+    columns = [_values(measure, readings) for measure in measures]
     at = 0
     for of_job in turns:
-        for judge, column in zip(judges, columns, strict=True):
-            yield _score(judge.metric, of_job, column[at : at + len(of_job)])
+        for measure, column in zip(measures, columns, strict=True):
+            yield _score(measure.metric, of_job, column[at : at + len(of_job)])
         at += len(of_job)
 
 
-def _values(judge: Judge, readings: Sequence[Reading]) -> list[tuple[Value, Status]]:
+def _values(measure: Measure, readings: Sequence[Reading]) -> list[tuple[Value, Status]]:
     """Return each reading's value and status under one metric.
 
     An answered question without a readable answer counts 0. A corpus metric gets an empty text for it, so that it lowers the corpus
     value too: leaving it out would reward refusing. For a rate of faults, where 0 is best, it says nothing and is left out.
     """
-    empty = judge.metric.combine is not None
+    empty = measure.metric.combine is not None
     judged = [r for r in readings if r.answer is not None or (empty and r.status != "failed")]
-    pairs = [(r.sample, "" if r.answer is None else _answer_for(judge.metric, r)) for r in judged]
-    values = judge.metric.score(pairs, judge.options) if pairs else []
+    pairs = [(r.sample, "" if r.answer is None else _answer_for(measure.metric, r)) for r in judged]
+    values = measure.metric.score(pairs, measure.options) if pairs else []
     if len(values) != len(judged):
-        raise UsageError(f"metric {judge.metric.name} gave {len(values)} values for {len(judged)} answers")
+        raise UsageError(f"metric {measure.metric.name} gave {len(values)} values for {len(judged)} answers")
     given = {
         id(r): v if v.value is None or isfinite(v.value) else Value(None) for r, v in zip(judged, values, strict=True)
     }
     out: list[tuple[Value, Status]] = []
     for reading in readings:
-        nothing = reading.status == "failed" or not judge.metric.higher_is_better
+        nothing = reading.status == "failed" or not measure.metric.higher_is_better
         value = given.get(id(reading), Value(None if nothing else 0.0))
         unscored = reading.answer is not None and value.value is None
         out.append((value, "unscored" if unscored else reading.status))
@@ -119,7 +120,7 @@ def floors(
     """
     if task.type not in ("dialogue", "free_text"):
         return {}
-    readings = [_read_job(task, ask, job, find(job))[-1] for job in islice(jobs, CHUNK)]
+    readings = [read_job(task, ask, job, find(job))[-1] for job in islice(jobs, CHUNK)]
     pairs = [(r.sample, r.answer) for r in readings if isinstance(r.answer, str)]
     found: dict[str, float] = {}
     for use in uses:

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ _RECORD = _defaults(Record)
 _SCORE = _defaults(Score)
 
 
-def encode_record(record: Record) -> bytes:
-    """Return the record's line; response fields at their defaults are left out."""
+def encode_record(record: Record, extra: Mapping[str, Any] | None = None) -> bytes:
+    """Return the record's line; response fields at their defaults are left out. `extra` is for readers, not read back."""
     row: dict[str, Any] = {
         "schema": SCHEMA,
         "key": record.key,
@@ -61,7 +61,7 @@ def encode_record(record: Record) -> bytes:
         row["response"] = {n: v for n, d in _RESPONSE.items() if (v := getattr(outcome, n)) != d or n == "text"}
     else:
         row["failure"] = {"kind": outcome.kind, "message": outcome.message, "attempts": outcome.attempts}
-    return _line(row)
+    return _line({**row, **extra} if extra else row)
 
 
 def _line(row: dict[str, Any]) -> bytes:
@@ -248,6 +248,33 @@ class Index:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Answers:
+    """Responses of record files by key: about 150 bytes each. Of several under one key the last one counts."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._places: dict[str, tuple[Path, int]] = {}
+        for file in files:
+            if file.exists():
+                for _, offset, row in read_lines(file):
+                    if "response" in row:
+                        self._places[str(row.get("key"))] = (file, offset)
+
+    def find(self, key: str) -> tuple[Response, str] | None:
+        """Return the response stored under `key` and the name of the run that it came from, or None."""
+        if key not in self._places:
+            return None
+        path, offset = self._places[key]
+        with path.open("rb") as file:
+            file.seek(offset)
+            record = decode_record(orjson.loads(file.readline()))
+        if record.key != key or not isinstance(record.outcome, Response):
+            return None
+        return record.outcome, record.origin or path.parent.name
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def _hash(slot: str) -> int:

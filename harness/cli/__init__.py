@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from harness.cli import asking, comparing, looking, showing, training
+from harness.cli import asking, comparing, judging, looking, models, showing, training
 from harness.cli.parts import DONE, INTERRUPTED, USAGE, Command, Parser
 
 
@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="tcm-eval", description="Evaluate language models of Traditional Chinese Medicine.")
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for part in (asking, showing, comparing, training, looking):
+    for part in (asking, judging, showing, comparing, training, looking, models):
         part.add(commands)
     return top
 

@@ -24,6 +24,7 @@ from harness.cli.parts import (
 from harness.cli.showing import draw_runs
 
 if TYPE_CHECKING:
+    from harness.limits import Limits
     from harness.pipeline import Done, RunSpec
 
 
@@ -62,9 +63,7 @@ def _add_score(commands: Any) -> None:
 def add_asking(run: argparse.ArgumentParser) -> Any:
     """Add all that says how a model is asked; return the group of the last ones."""
     who = run.add_argument_group("model")
-    who.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server, with /v1")
-    who.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
-    who.add_argument("--model-arg", action="append", default=[], metavar="KEY=VALUE", help="a setting of the provider")
+    add_address(who)
     who.add_argument(
         "--name", action="append", default=[], help="name shown in tables; the n-th goes to the n-th --model"
     )
@@ -108,10 +107,7 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
     how.add_argument("--max-tokens", type=positive)
     how.add_argument("--seed", type=int, default=0)
     work = run.add_argument_group("running")
-    work.add_argument("--concurrency", type=positive, default=64, metavar="N", help="requests in flight (default: 64)")
-    work.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of one attempt (default: 300)")
-    work.add_argument("--attempts", type=positive, default=6, metavar="N", help="of one request (default: 6)")
-    _limits(work)
+    add_limits(work)
     work.add_argument(
         "--fresh", action="store_true", help="answer everything anew; earlier answers are set aside, not deleted"
     )
@@ -121,7 +117,18 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
     return work
 
 
-def _limits(work: Any) -> None:
+def add_address(who: Any) -> None:
+    """Add where a model is reached."""
+    who.add_argument("--base-url", metavar="URL", help="address of an OpenAI-compatible server, with /v1")
+    who.add_argument("--key-env", metavar="VARIABLE", help="environment variable that holds the server's key")
+    who.add_argument("--model-arg", action="append", default=[], metavar="KEY=VALUE", help="a setting of the provider")
+
+
+def add_limits(work: Any) -> None:
+    """Add how hard to push, and what it may cost."""
+    work.add_argument("--concurrency", type=positive, default=64, metavar="N", help="requests in flight (default: 64)")
+    work.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of one attempt (default: 300)")
+    work.add_argument("--attempts", type=positive, default=6, metavar="N", help="of one request (default: 6)")
     work.add_argument("--rpm", type=amount, default=0.0, metavar="N", help="at most N requests a minute")
     work.add_argument("--tpm", type=amount, default=0.0, metavar="N", help="at most N tokens a minute")
     work.add_argument(
@@ -168,39 +175,20 @@ def _run(args: argparse.Namespace) -> int:
 
 def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
     """Return what the arguments say about asking one model."""
-    from harness.errors import UsageError
-    from harness.limits import Limits
     from harness.pipeline import RunSpec
     from harness.plan import Selection
     from harness.prompts import Style
 
-    settings: dict[str, Any] = {}
-    for pair in args.model_arg:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--model-arg {pair}: expected KEY=VALUE")
-        settings[key] = _value(value)
-    settings.update({name: value for name in ("base_url", "key_env") if (value := getattr(args, name)) is not None})
     fields = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens")
     return RunSpec(
         model=model,
         tasks=tuple(name.strip() for name in args.tasks.split(",") if name.strip()),
-        settings=settings,
+        settings=settings_of(args),
         name=name,
         selection=Selection(args.split, args.limit, args.repeats, args.rotate_options, args.seed),
         style=Style(args.language, args.system, None, args.shots, args.seed, args.ask),
         sampling={name: value for name in fields if (value := getattr(args, name)) is not None},
-        limits=Limits(
-            in_flight=args.concurrency,
-            attempts=args.attempts,
-            timeout=args.timeout,
-            patience=args.patience if args.attempts > 1 else 0.0,
-            rpm=args.rpm,
-            tpm=args.tpm,
-            adaptive=args.adaptive,
-            max_total_tokens=args.max_total_tokens,
-            max_cost=args.max_cost,
-        ),
+        limits=limits_of(args),
         max_failures=args.max_failures,
         price=args.price,
         output=args.output,
@@ -210,6 +198,37 @@ def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
         encoder=encoder_of(args),
         fresh=args.fresh,
         strict=args.strict,
+    )
+
+
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the provider's settings that the arguments state."""
+    from harness.errors import UsageError
+
+    settings: dict[str, Any] = {}
+    for pair in args.model_arg:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--model-arg {pair}: expected KEY=VALUE")
+        settings[key] = _value(value)
+    settings.update({name: value for name in ("base_url", "key_env") if (value := getattr(args, name)) is not None})
+    return settings
+
+
+def limits_of(args: argparse.Namespace) -> Limits:
+    """Return how hard to push."""
+    from harness.limits import Limits
+
+    return Limits(
+        in_flight=args.concurrency,
+        attempts=args.attempts,
+        timeout=args.timeout,
+        patience=args.patience if args.attempts > 1 else 0.0,
+        rpm=args.rpm,
+        tpm=args.tpm,
+        adaptive=args.adaptive,
+        max_total_tokens=args.max_total_tokens,
+        max_cost=args.max_cost,
     )
 
 

@@ -19,6 +19,7 @@ from harness.metrics._lexicon import Lexicon, lexicon_of
 from harness.metrics._targets import references, text
 from harness.metrics.bertscore import BERTSCORE
 from harness.metrics.bertscore import OPTIONS as SEMANTIC_OPTIONS
+from harness.metrics.judge import SEMANTIC as JUDGED
 from harness.registry import Answer, Family, Metric, Options, add_metric
 from harness.types import Sample, Value
 
@@ -105,30 +106,36 @@ def _known(metric: str, options: Options, names: Sequence[str]) -> None:
 
 def _weights(options: Options) -> tuple[float, float]:
     """Return (w_term, w_sem); raise UsageError unless both are stated, neither is negative and they sum to 1."""
-    _known("ladder_score", options, ("w_term", "w_sem", "semantic", "lexicon", *SEMANTIC_OPTIONS))
+    _known("ladder_score", options, ("w_term", "w_sem", "semantic", "lexicon", "panel", *SEMANTIC_OPTIONS))
     weights = tuple(options.get(name) for name in ("w_term", "w_sem"))
     numbers = [float(w) for w in weights if isinstance(w, int | float) and not isinstance(w, bool)]
     if len(numbers) != len(weights) or min(numbers) < 0 or not isclose(sum(numbers), 1, abs_tol=1e-9):
         raise UsageError(
             f"ladder_score: w_term and w_sem are weights of 0 or more that sum to 1; got {weights[0]!r} and {weights[1]!r}"
         )
-    if options.get("semantic", "bertscore") != "bertscore":
-        raise unknown("scorer of meaning", str(options["semantic"]), ["bertscore"])
     return numbers[0], numbers[1]
 
 
-def _semantic(options: Options) -> dict[str, object]:
-    return {name: options[name] for name in SEMANTIC_OPTIONS if name in options}
+def _semantic(options: Options) -> tuple[Metric, dict[str, object]]:
+    """Return the metric of meaning and its options: BERTScore, or with `semantic: judge` the mark of the run's judges."""
+    metrics = {"bertscore": (BERTSCORE, SEMANTIC_OPTIONS), "judge": (JUDGED, ("panel",))}
+    name = str(options.get("semantic", "bertscore"))
+    if name not in metrics:
+        raise unknown("scorer of meaning", name, metrics)
+    metric, allowed = metrics[name]
+    return metric, {option: options[option] for option in allowed if option in options}
 
 
 def _ladder(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
     """Return w_term * TermScore + w_sem * SemanticScore; parts `term`, `sem` and the encoder's `cut`.
 
-    TermScore is `term_score`, SemanticScore is BERTScore's F1. Where one of the two could not be computed (no encoder,
-    no term in any reference) the value is None, and the parts hold what there is. Our own reading: see above.
+    TermScore is `term_score`, SemanticScore is BERTScore's F1 or the judges' mark of meaning. Where one of the two could not be
+    computed (no encoder, no verdict, no term in any reference) the value is None, and the parts hold what there is. Our own
+    reading: see above.
     """
     w_term, w_sem = _weights(options)
-    meanings = BERTSCORE.score(pairs, _semantic(options))
+    metric, stated = _semantic(options)
+    meanings = metric.score(pairs, stated)
     values = []
     for term, meaning in zip(_term_values(pairs, options), meanings, strict=True):
         parts = {"term": term, "sem": meaning.value, "cut": meaning.parts.get("cut")}
@@ -139,8 +146,9 @@ def _ladder(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Va
 
 def _ladder_signature(options: Options) -> str:
     w_term, w_sem = _weights(options)
-    terms, meaning = _term_signature(options), BERTSCORE.signature(_semantic(options))
-    return f"reading:own|w_term:{w_term:g}|w_sem:{w_sem:g}|term[{terms}]|sem:bertscore@{BERTSCORE.version}[{meaning}]"
+    metric, stated = _semantic(options)
+    terms, meaning = _term_signature(options), metric.signature(stated)
+    return f"reading:own|w_term:{w_term:g}|w_sem:{w_sem:g}|term[{terms}]|sem:{metric.name}@{metric.version}[{meaning}]"
 
 
 add_metric(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.position import sentences
+from harness.report.judged import judged_tables
 from harness.tables import Cell, Table, render
 
 
@@ -45,7 +46,8 @@ def _one(done: Finished) -> str:
                 rows.append((_over(kind, metric, row), _cells(row)))
     columns = ["mean", "95% interval", "by chance", "n", "answers"]
     notes = [*_explained(summary), *further, *sentences(summary), *_trouble(summary), f"run folder: {done.folder}"]
-    return render([Table(str(summary["subject"]["name"]), columns, rows, notes)], "table", width=120)
+    tables = [Table(str(summary["subject"]["name"]), columns, rows, notes), *judged_tables(summary)]
+    return render(tables, "table", width=120)
 
 
 def _mean(row: Mapping[str, Any]) -> str:

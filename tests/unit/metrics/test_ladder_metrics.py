@@ -122,7 +122,7 @@ def test_weights_that_do_not_sum_to_1_are_refused(options: dict[str, Any]) -> No
         get_metric("ladder_score").signature(options)
 
 
-@pytest.mark.parametrize("extra", [{"wsem": 1}, {"semantic": "judge"}])
+@pytest.mark.parametrize("extra", [{"wsem": 1}, {"semantic": "guess"}])
 def test_unknown_options_and_scorers_are_refused(extra: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="unknown"):
         score("ladder_score", "白术", "白术", options={**WEIGHTS, **extra})

@@ -1,0 +1,80 @@
+"""`judge`: other models read a run's answers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from harness.cli.asking import add_address, add_limits, limits_of, print_finished, settings_of
+from harness.cli.parts import DONE, INCOMPLETE, json_text, positive
+
+
+def add(commands: Any) -> None:
+    """Add this command to the command line."""
+    judge = commands.add_parser(
+        "judge",
+        help="have models mark a run's dialogues and free texts, point by point",
+        description="Have models mark the answers of a finished run. The same command again goes on where it stopped.",
+        epilog="example:\n  tcm-eval judge results/runs/NAME --judge openai/gpt-5 --judge claude-opus-4.1",
+    )
+    judge.add_argument("run", type=Path, help="a run's folder")
+    judge.add_argument(
+        "--judge",
+        action="append",
+        required=True,
+        metavar="MODEL",
+        help="alias, or provider/name; given again: their marks are averaged",
+    )
+    add_address(judge.add_argument_group("model (for every --judge)"))
+    what = judge.add_argument_group("judging")
+    what.add_argument("--add", action="store_true", help="keep the judges that the run has already")
+    what.add_argument(
+        "--ladder-score", action="store_true", help="the judges' mark of meaning in Ladder-Score, in BERTScore's place"
+    )
+    what.add_argument("--prompt", type=Path, metavar="FILE", help="other words: YAML with system, question, reminder")
+    what.add_argument("--max-tokens", type=positive, metavar="N", help="of a reply (default: the model's, or 4096)")
+    what.add_argument("--force", action="store_true", help="let a model judge its own answers")
+    work = judge.add_argument_group("running")
+    add_limits(work)
+    work.add_argument("--again", action="store_true", help="ask again where a reply could not be read")
+    work.add_argument(
+        "--fresh", action="store_true", help="ask everything anew; earlier replies are set aside, not deleted"
+    )
+    work.add_argument("--quiet", action="store_true", help="print errors only")
+    work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
+    judge.set_defaults(call=_judge)
+
+
+def _judge(args: argparse.Namespace) -> int:
+    from harness.console import Console
+    from harness.judging import JudgeSpec, estimate, judge
+    from harness.pipeline import Silent
+
+    spec = JudgeSpec(
+        run=args.run,
+        judges=tuple(args.judge),
+        settings=settings_of(args),
+        max_tokens=args.max_tokens,
+        wording=args.prompt,
+        limits=limits_of(args),
+        max_failures=args.max_failures,
+        price=args.price,
+        add=args.add,
+        ladder=args.ladder_score,
+        force=args.force,
+        fresh=args.fresh,
+        again=args.again,
+    )
+    if args.dry_run:
+        print(estimate(spec))
+        return DONE
+    judged = judge(spec, Silent() if args.quiet else Console())
+    if not args.quiet:
+        print_finished([judged.done], judged.done.folder.parent.parent)
+        for note in judged.notes:
+            print(f"note: {note}", file=sys.stderr)
+    if args.json:
+        print(json_text({"run": str(judged.done.folder), "summary": judged.done.summary}))
+    return DONE if judged.complete else INCOMPLETE

@@ -1,0 +1,242 @@
+"""A finished run's answers -> what judges say of them: a pass of its own through the same engine, resumable like a run.
+
+Replies go to `judge.jsonl` in the run's folder; `records.jsonl` is only read. Equal questions are never paid for twice: not in this
+run, and not where another run of the results folder has the reply.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness import engine
+from harness.engine import WINDOW, Batched
+from harness.errors import UsageError
+from harness.judge import Member, Panel, Wording, is_same, question_of, shared_family, wording_from
+from harness.limits import Gate, Limits, prompt_tokens
+from harness.models import Subject, resolve
+from harness.pipeline import PATIENCE, Done, Silent, Watch, reopen, score
+from harness.plan import Plan
+from harness.store import Answers, Index, Writer, read_json, write_json
+from harness.types import BatchModel, Model, Sampling
+from harness.verdicts import FILE, Pass, panel_in, tallied, text_answers, with_panel
+
+MAX_TOKENS = 4096
+"""Tokens of a reply, unless the user or the judge's registry entry says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSpec:
+    """What the user asked for. `price` and `max_failures` as in `RunSpec`; the budget in `limits` is for all judges together.
+
+    `add` keeps the judges that the run has; `ladder` puts their mark of meaning into Ladder-Score; `force` lets a model judge
+    itself; `fresh` sets earlier replies aside; `again` asks again where a reply could not be read.
+    """
+
+    run: Path
+    judges: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    max_tokens: int | None = None
+    wording: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    max_failures: float | None = None
+    price: tuple[float, float] | None = None
+    add: bool = False
+    ladder: bool = False
+    force: bool = False
+    fresh: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judged run; whether every judge has answered everything; what a reader should know."""
+
+    done: Done
+    complete: bool
+    notes: tuple[str, ...]
+
+
+def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
+    """Ask the judges about a run's answers that are texts, and score the run with their verdicts.
+
+    Raises UsageError for wrong input and for a model as its own judge, IncompleteError for an unfinished run, AdapterError when a
+    judge cannot be used. Whatever was said before an error is kept, and the same call goes on from there.
+    """
+    plan, subjects, panel = _prepared(spec)
+    if spec.fresh:
+        _set_aside(plan.folder / FILE)
+    notes: list[str] = []
+    for subject in subjects:
+        member = Member(subject.name, {}, _sampling(spec, subject), price=_price(spec, subject))
+        model = subject.build()
+        _refuse_itself(plan.identity, model.identity, subject.name, force=spec.force)
+        notes += _relatives(plan.identity, model.identity, subject.name)
+        member = replace(member, identity=dict(model.identity))
+        gate = _ask(plan, spec, member, model, panel.wording, watch or Silent())
+        notes += [f"{subject.name}: stopped: {gate.stopped}"] if gate.stopped else []
+        spec = replace(spec, limits=_left(spec.limits, gate))
+        panel = replace(panel, members=(*(one for one in panel.members if one.name != member.name), member))
+    done = _scored(plan, panel)
+    missing = sum(one["missing"] for one in done.summary["judging"]["judges"])
+    return Judged(done, done.complete and not missing, tuple(notes))
+
+
+def estimate(spec: JudgeSpec) -> str:
+    """Return how much the judges would be asked at most; nothing is asked, built or written."""
+    plan, subjects, panel = _prepared(spec)
+    lines = []
+    for subject in subjects:
+        sampling, price = _sampling(spec, subject), _price(spec, subject)
+        answers = prompt = 0
+        with Index(plan.folder / "records.jsonl") as index:
+            for one in text_answers(plan, index):
+                answers += 1
+                prompt += prompt_tokens(question_of(one.sample, one.answer, panel.wording, sampling).request)
+        most_in, most_out = 2 * prompt + answers * sampling.max_tokens, 2 * answers * sampling.max_tokens
+        cost = f"{(most_in * price[0] + most_out * price[1]) / 1e6:,.2f}" if price else "unknown (no price: --price)"
+        lines.append(
+            f"{subject.name}: {answers:,} answers to judge; at most {2 * answers:,} requests (a reminder for each), "
+            f"{most_in:,} tokens in and {most_out:,} out; cost at most {cost}"
+        )
+    return "\n".join([*lines, "What the judges have said already is not taken off."])
+
+
+def _prepared(spec: JudgeSpec) -> tuple[Plan, list[Subject], Panel]:
+    """Return the run's plan, who is to judge, and the panel so far: empty, or with `add` the judges that the run has."""
+    if not (spec.run / "manifest.json").is_file():
+        raise UsageError(f"{spec.run} is no run folder: it has no manifest.json")
+    manifest = read_json(spec.run / "manifest.json")
+    read_json(spec.run / "summary.json")  # an unfinished run is refused here
+    plan = reopen(spec.run, manifest)
+    plan.parts = [part for part in plan.parts if part.is_text]
+    if not plan.parts:
+        raise UsageError(f"{spec.run}: none of its tasks has answers that are texts, so there is nothing to judge")
+    subjects = [resolve(name, spec.settings)[0] for name in spec.judges]
+    names = [subject.name for subject in subjects]
+    if twice := [name for name, n in Counter(names).items() if n > 1]:
+        raise UsageError(f"--judge {twice[0]} is given twice")
+    for subject in subjects:
+        named = {"provider": subject.provider, "model": subject.model}
+        _refuse_itself(plan.identity, named, subject.name, force=spec.force)
+    before = panel_in(spec.run, manifest) if spec.add else None
+    wording = wording_from(spec.wording) if spec.wording or before is None else before.wording
+    if before is None:
+        return plan, subjects, Panel((), wording, spec.ladder)
+    if before.wording != wording:
+        raise UsageError(f"--add: the judges of {spec.run} were asked in other words. Judge anew without --add.")
+    return plan, subjects, Panel(before.members, wording, spec.ladder or before.ladder)
+
+
+def _refuse_itself(candidate: Mapping[str, str], judged_by: Mapping[str, str], name: str, *, force: bool) -> None:
+    if not force and is_same(candidate, judged_by):
+        raise UsageError(
+            f"{name} gave these answers itself, and a model is no fair judge of its own. Name another judge, or use --force."
+        )
+
+
+def _relatives(candidate: Mapping[str, str], judged_by: Mapping[str, str], name: str) -> list[str]:
+    family = shared_family(candidate, judged_by)
+    if family is None:
+        return []
+    return [f"{name} seems to be of the candidate's family ({family}); judges tend to favour their own kind"]
+
+
+def _set_aside(path: Path) -> None:
+    """Rename a file of replies: what was paid for is never deleted."""
+    number = 1
+    while (old := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    if path.exists():
+        path.rename(old)
+
+
+def _sampling(spec: JudgeSpec, subject: Subject) -> Sampling:
+    return Sampling(temperature=0.0, max_tokens=spec.max_tokens or subject.max_tokens or MAX_TOKENS, seed=0)
+
+
+def _price(spec: JudgeSpec, subject: Subject) -> tuple[float, float] | None:
+    known = (subject.price.input, subject.price.output) if subject.price else None
+    if spec.limits.max_cost is not None and not (spec.price or known):
+        raise UsageError(
+            f"--max-cost: no price of {subject.name} is known. State it per million tokens: --price INPUT,OUTPUT"
+        )
+    return spec.price or known
+
+
+def _left(limits: Limits, gate: Gate) -> Limits:
+    """Return the limits with what is left of the budget."""
+    cost, tokens = limits.max_cost, limits.max_total_tokens
+    return replace(
+        limits,
+        max_cost=None if cost is None else max(0.0, cost - gate.spent),
+        max_total_tokens=None if tokens is None else max(0, tokens - gate.tokens),
+    )
+
+
+# ------------------------------------------------------------------ asking one judge
+
+
+def _ask(
+    plan: Plan, spec: JudgeSpec, member: Member, model: Model | BatchModel, wording: Wording, watch: Watch
+) -> Gate:
+    """Ask one judge everything that it has not said yet; return the gate that the requests went through."""
+    path, limits = plan.folder / FILE, spec.limits
+    asked: Model
+    if isinstance(model, BatchModel):
+        limits = replace(limits, in_flight=max(limits.in_flight, WINDOW * model.max_batch), timeout=PATIENCE)
+        asked = Batched(model)
+    else:
+        asked = model
+    with Writer(path) as writer, Index(plan.folder / "records.jsonl") as index:
+        others = (
+            () if spec.fresh else sorted(p for p in plan.folder.parent.glob(f"*/{FILE}") if p.parent != plan.folder)
+        )
+        way = Pass(
+            plan,
+            member,
+            wording,
+            index,
+            writer,
+            Answers([path]),
+            Answers(others),
+            lambda record: watch.record(record, None),
+            spec.again,
+        )
+        total, have = way.counts()
+        shown = {"tasks": {task: {"answers": n} for task, n in total.items()}, "absent": {}}
+        watch.start(replace(plan, name=f"{member.name} judges {plan.name}", manifest=shown), have, [])
+        gate = _gate(spec, limits, member, model, sum(total.values()))
+        watch.follow(gate)
+        try:
+            asyncio.run(engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate))
+        finally:
+            watch.stop()
+    return gate
+
+
+def _gate(spec: JudgeSpec, limits: Limits, member: Member, model: object, total: int) -> Gate:
+    most, price = spec.max_failures, member.price
+    if most is not None:
+        limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
+    cost = None if price is None else lambda tokens_in, tokens_out: (tokens_in * price[0] + tokens_out * price[1]) / 1e6
+    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)))
+
+
+# ------------------------------------------------------------------ scoring
+
+
+def _scored(plan: Plan, panel: Panel) -> Done:
+    """Write the panel, with the versions that answered, into the run's manifest, and score the run with it."""
+    manifest = read_json(plan.folder / "manifest.json")
+    with Index(plan.folder / "records.jsonl") as index:
+        plan.manifest = {**manifest, "judging": panel.as_row()}
+        found = tallied(with_panel(plan), index)
+    versions: dict[str, Sequence[str]] = {one["name"]: one["versions"] for one in (found or {})["judges"]}
+    members = tuple(replace(one, versions=tuple(versions[one.name])) for one in panel.members)
+    write_json(plan.folder / "manifest.json", {**manifest, "judging": replace(panel, members=members).as_row()})
+    return score(plan.folder)

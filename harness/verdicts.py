@@ -1,0 +1,153 @@
+"""A judged run: its panel, the answers that judges read, what is still to be asked, and what the verdicts come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.engine import Todo
+from harness.judge import Answered, Chain, Member, Panel, Unread, Wording, question_of, tally
+from harness.plan import Plan
+from harness.prompts import judged
+from harness.score import read_job
+from harness.store import Answers, Index, Writer, encode_record, read
+from harness.types import Failure, Job, Record, Response
+
+FILE = "judge.jsonl"
+"""What judges said, one reply per line, beside the run's records."""
+
+
+def panel_in(folder: Path, manifest: Mapping[str, Any]) -> Panel | None:
+    """Return the judges of a run with all that they said, None when it was not judged."""
+    row = manifest.get("judging")
+    return Panel.of(row, Answers([folder / FILE])) if row else None
+
+
+def with_panel(plan: Plan) -> Plan:
+    """Give every part of a plan the judges that its manifest names; return the plan."""
+    panel = panel_in(plan.folder, plan.manifest)
+    plan.parts = [replace(part, panel=panel) for part in plan.parts]
+    return plan
+
+
+def text_answers(plan: Plan, index: Index) -> Iterator[Answered]:
+    """Yield all answers of a run that are texts, in the order of the data; what failed, was refused or is empty is none."""
+    for part in plan.parts:
+        if not part.is_text:
+            continue
+        for job in plan.jobs(part):
+            records = [index.get(job.slot(step)) for step in range(job.steps)]
+            readings = read_job(part.task, part.prompter.style.ask, job, records)
+            for reading, (turn, _) in zip(readings, judged(part.task, job.sample), strict=True):
+                if isinstance(reading.answer, str):
+                    yield Answered(reading.sample, reading.answer, job.repeat, job.variant, turn)
+
+
+def tallied(plan: Plan, index: Index) -> dict[str, Any] | None:
+    """Return what stands under `judging` in a run's summary, None for a run that was not judged."""
+    panel = next((part.panel for part in plan.parts if part.panel), None)
+    return tally(panel, text_answers(plan, index), used(plan.folder / FILE)) if panel else None
+
+
+def used(file: Path) -> dict[str, dict[str, float]]:
+    """Return calls, tokens and seconds by role. Adopted replies are counted apart: another run has paid for them."""
+    found: dict[str, dict[str, float]] = {}
+    for record in read(file):
+        if not isinstance(record.outcome, Response):
+            continue
+        row = found.setdefault(
+            record.role, dict.fromkeys(("calls", "adopted", "tokens_in", "tokens_out", "seconds"), 0)
+        )
+        if record.origin is not None:
+            row["adopted"] += 1
+            continue
+        row["calls"] += 1
+        row["tokens_in"] += record.outcome.tokens_in
+        row["tokens_out"] += record.outcome.tokens_out
+        row["seconds"] += record.outcome.seconds
+    return found
+
+
+# ------------------------------------------------------------------ what is still to be asked
+
+
+@dataclass(slots=True)
+class Pass:
+    """One judge's way through a run. `told` hears of each answer's last reply; `again`: what could not be read is asked anew."""
+
+    plan: Plan
+    member: Member
+    wording: Wording
+    index: Index
+    writer: Writer
+    own: Answers
+    others: Answers
+    told: Callable[[Record], None]
+    again: bool
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield a job for each answer, equal questions once."""
+        seen: set[str] = set()
+        for one in text_answers(self.plan, self.index):
+            question = question_of(one.sample, one.answer, self.wording, self.member.sampling)
+            key = question.request.key(self.member.key)
+            if key not in seen:
+                seen.add(key)
+                yield Job(one.sample, Chain(question, one.repeat, one.turn), 0, one.variant, self.member.role, 2)
+
+    def counts(self) -> tuple[Counter[str], Counter[str]]:
+        """Return by task how many questions there are, and how many have their verdict already."""
+        total: Counter[str] = Counter()
+        have: Counter[str] = Counter()
+        for job in self.jobs():
+            total[job.sample.task] += 1
+            have[job.sample.task] += job.next(self._replies(job)) is None
+        return total, have
+
+    def _replies(self, job: Job) -> list[Response]:
+        replies: list[Response] = []
+        while (request := job.next(replies)) is not None and (said := self.own.find(request.key(self.member.key))):
+            replies.append(said[0])
+        return replies
+
+    def todo(self) -> Iterator[Todo]:
+        """Yield what the judge is still to be asked; adopt replies to equal questions about other runs."""
+        for job in self.jobs():
+            replies = self._replies(job)
+            while (request := job.next(replies)) is not None:
+                key = request.key(self.member.key)
+                found = self.others.find(key)
+                if found is None:
+                    yield Todo(job, tuple(replies))
+                    break
+                place = (0, job.variant, len(replies), job.role, found[1])
+                self.put(Record(key, job.sample.task, job.sample.id, found[0], *place), job)
+                replies.append(found[0])
+            else:
+                if self.again and isinstance(_chain(job).question.read(replies[-1]), Unread):
+                    yield Todo(job)
+
+    def put(self, record: Record, job: Job) -> None:
+        """Write one reply, with what was read in it."""
+        chain = _chain(job)
+        record = replace(record, repeat=chain.repeat)
+        extra: dict[str, Any] = {"prompt": self.wording.fingerprint, "judged_turn": chain.turn}
+        final = isinstance(record.outcome, Failure)
+        if isinstance(record.outcome, Response):
+            found = chain.question.read(record.outcome)
+            final = record.turn > 0 or not isinstance(found, Unread) or found.refused
+            extra |= (
+                {"unread": found.why} if isinstance(found, Unread) else {"verdict": found.as_row(chain.question.ids)}
+            )
+        self.writer.append(encode_record(record, extra))
+        if final:
+            self.told(record)
+
+
+def _chain(job: Job) -> Chain:
+    if not isinstance(job.next, Chain):
+        raise TypeError("a judge's job holds its question")
+    return job.next
