@@ -163,7 +163,7 @@ def build(
     key_file: str | None = None,
     thinking: int | None = None,
     sampling_in_body: bool = False,
-    connect_timeout: float = 30.0,
+    connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
 ) -> Anthropic:
     """Return the Anthropic model `model`.

@@ -178,7 +178,7 @@ def build(
     key_env: str | None = None,
     key_file: str | None = None,
     thinking: int | None = None,
-    connect_timeout: float = 30.0,
+    connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
 ) -> Google:
     """Return the Gemini model `model`.

@@ -225,7 +225,7 @@ def build(
     key_file: str | None = None,
     api: str = "chat",
     reasoning_effort: str | None = None,
-    connect_timeout: float = 30.0,
+    connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
 ) -> OpenAI:
     """Return the OpenAI model `model`.

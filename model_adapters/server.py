@@ -51,14 +51,14 @@ def build(
     key_file: str | None = None,
     opens_with: str = "",
     check: bool = True,
-    connect_timeout: float = 30.0,
+    connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
 ) -> Server:
     """Return the model `model` behind the server at `base_url`.
 
     `key_env` names the environment variable that holds the key, if the server wants one (TCM_EVAL_SERVER_KEY where it is set), and
     `key_file` a file of mode 600; `opens_with` is a reasoning tag that the server's chat template puts into the prompt (mostly
-    `<think>`), given back to the answer. `first_byte_timeout` (seconds, 0 for none) bounds any silence on a connection. Raises
+    `<think>`), given back to the answer. `connect_timeout` and `first_byte_timeout` are seconds, 0 for none. Raises
     Fatal when the server cannot be reached, refuses the key or does not have the model.
     """
     given = base_url or os.environ.get("TCM_EVAL_BASE_URL")

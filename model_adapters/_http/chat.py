@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import aiohttp
@@ -15,7 +15,7 @@ from harness.errors import Fatal, Rejected, Transient
 from harness.types import OptionLogprob, Request, Response
 from model_adapters._http import faults
 from model_adapters._http.faults import LeftOut, Place
-from model_adapters._http.reading import chat_content, chat_response, letters
+from model_adapters._http.reading import chat_content, chat_response, cut, letters
 
 DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop", "max_tokens")
 
@@ -23,16 +23,20 @@ DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "sto
 class Chat:
     """Asks one model behind one address. Redirects are never followed, so the key stays with its host.
 
-    `connect_s` and `first_byte_s` bound a connection's start and any silence on it; the whole time is the caller's to bound.
+    `connect_s` bounds a connection's start and `first_byte_s` the wait for an answer's first byte, 0 for no bound of its own; the
+    whole time is the caller's to bound. Nothing is streamed: the first byte mostly comes when the model has said everything.
     """
 
-    def __init__(self, place: Place, opens_with: str = "", connect_s: float = 30.0, first_byte_s: float = 0.0) -> None:
+    def __init__(
+        self, place: Place, opens_with: str = "", connect_s: float = faults.CONNECT_S, first_byte_s: float = 0.0
+    ) -> None:
         self._place = place
         self._opens_with = opens_with
         self._session: aiohttp.ClientSession | None = None
         self._left_out = LeftOut({name: name for name in DROPPABLE})
         self._tokens_field = "max_tokens"
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=first_byte_s or None)
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s or None, sock_read=None)
+        self._first_byte_s = first_byte_s or None
 
     async def ask(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
@@ -44,7 +48,8 @@ class Chat:
             status, data, retry_after = await self._post("/chat/completions", body)
             if status == 200:
                 seconds = time.perf_counter() - started
-                return chat_response(faults.parsed(data), seconds, self._left_out.fields, self._opens_with)
+                said = chat_response(faults.parsed(data), seconds, self._left_out.fields, self._opens_with)
+                return cut(said, request.sampling.stop)
             text = data.decode("utf-8", "replace")
             if self._leave_out(status, text, body):
                 continue
@@ -84,7 +89,7 @@ class Chat:
         except TypeError:
             raise Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)") from None
         try:
-            async with session.post(url, data=data, allow_redirects=False) as reply:
+            async with await self._begun(session.post(url, data=data, allow_redirects=False)) as reply:
                 if reply.status in faults.REDIRECTS:
                     raise faults.redirected(Place(url, self._place.model), reply.headers.get("location", ""))
                 if (reply.content_length or 0) > faults.LARGEST_BODY:
@@ -100,6 +105,17 @@ class Chat:
             raise Transient(f"{self._place.url}: {error}") from None
         except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
             raise Transient(f"{self._place.url}: connection broke: {type(error).__name__} {error}") from None
+
+    async def _begun(self, asked: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+        """Return the answer once its first bytes are here."""
+        late = asyncio.timeout(self._first_byte_s)
+        try:
+            async with late:
+                return await asked
+        except TimeoutError:
+            if not late.expired():
+                raise
+            raise Transient(f"{self._place.url}: no first byte within {self._first_byte_s:g} s") from None
 
     def _open(self) -> aiohttp.ClientSession:
         headers = {"content-type": "application/json", "user-agent": "tcm-eval"}
@@ -179,15 +195,23 @@ def no_logprobs(place: Place) -> Fatal:
 
 
 async def _read(reply: aiohttp.ClientResponse) -> bytes:
-    if reply.content_length is not None:
-        return await reply.read()
-    chunks, size = [], 0
-    async for chunk in reply.content.iter_any():
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        silence = asyncio.timeout(faults.SILENCE_S)
+        try:
+            async with silence:
+                chunk = await reply.content.readany()
+        except TimeoutError:
+            if not silence.expired():
+                raise
+            raise Transient(f"{reply.url}: the answer broke off: silence for {faults.SILENCE_S:g} s") from None
+        if not chunk:
+            return b"".join(chunks)
         size += len(chunk)
         if size > faults.LARGEST_BODY:
             raise faults.too_large()
         chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _continuation(detail: Mapping[str, Any], start: int, end: int) -> OptionLogprob | None:

@@ -16,6 +16,10 @@ from harness.errors import AdapterError, Fatal, RateLimited, Rejected, TooLong, 
 
 LARGEST_BODY = 64 * 1024 * 1024
 """Bytes of one answer; a larger one is refused before it fills the memory."""
+CONNECT_S = 10.0
+"""Seconds that a connection may take to come about, unless a provider's `connect_timeout` says otherwise."""
+SILENCE_S = 60.0
+"""Seconds of silence within an answer that has begun: longer, and the connection is taken for broken."""
 
 _REFUSES = re.compile(
     r"unexpected|unrecogni[sz]ed|unsupported|not support|unknown|extra|not permitted|not allowed|invalid|does not accept"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.errors import Transient
@@ -64,6 +65,14 @@ def chat_response(loaded: Any, seconds: float, not_accepted: tuple[str, ...], op
         model_version=named(loaded, "model"),
         not_accepted=not_accepted,
     )
+
+
+def cut(response: Response, stops: Sequence[str]) -> Response:
+    """Return the answer up to the first of the requested stop strings, for servers that take the field and write on regardless."""
+    found = [at for stop in stops if stop and (at := response.text.find(stop)) >= 0]
+    if not found or response.stop in ("filter", "refusal"):
+        return response
+    return replace(response, text=response.text[: min(found)], stop="stop")
 
 
 def letters(loaded: Any, options: Sequence[str]) -> tuple[OptionLogprob, ...] | None:

@@ -44,7 +44,7 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
             await self._inner.aclose()
 
     async def before(request: httpx2.Request) -> None:
-        times = {"connect": connect_s, "read": first_byte_s or None, "write": None, "pool": None}
+        times = {"connect": connect_s or None, "read": first_byte_s or None, "write": None, "pool": None}
         request.extensions = {**request.extensions, "timeout": times}  # the SDKs set times of their own
 
     async def after(response: httpx2.Response) -> None:
@@ -53,6 +53,7 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
         if int(response.headers.get("content-length") or 0) > faults.LARGEST_BODY:
             raise faults.too_large()
         response.stream = Capped(response.stream)
+        response.request.extensions["timeout"]["read"] = faults.SILENCE_S  # the first byte is here
         if response.status_code != 200:
             text = (await response.aread()).decode("utf-8", "replace")
             raise Refused(response.status_code, text, faults.wait_of(response.headers, text))

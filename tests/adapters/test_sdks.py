@@ -118,6 +118,16 @@ def test_a_slow_first_byte_and_a_closed_port_are_worth_another_try(protocol: Pro
 
 
 @every_protocol
+def test_a_silence_within_an_answer_is_worth_another_try(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "SILENCE_S", 0.3)
+    whole = protocol.answer("好").body
+    with serving(lambda _s, _n: Reply(body=whole, delay=1.0)) as server:
+        assert asked(server, protocol).text == "好", "the wait for the first byte is no silence within an answer"
+    with serving(lambda _s, _n: Reply(body=whole, stall=2.0)) as server, pytest.raises(Transient, match="in time"):
+        asked(server, protocol)
+
+
+@every_protocol
 def test_a_redirect_is_not_followed_and_the_key_stays_with_its_host(protocol: Protocol) -> None:
     with serving(lambda _s, _n: protocol.answer("elsewhere")) as other:
         away = Reply(307, {}, {"location": other.url})

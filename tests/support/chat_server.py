@@ -14,7 +14,8 @@ from typing import Any
 
 @dataclass
 class Reply:
-    """What the server sends back. `body` may be bytes that are no JSON; `drop` closes the connection in the middle.
+    """What the server sends back. `body` may be bytes that are no JSON; `drop` closes the connection in the middle, `stall` is silent
+    there for so many seconds.
 
     `claims` is the length that the header states, None for the true one, -1 for a body in chunks without a stated length.
     """
@@ -24,6 +25,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     drop: bool = False
+    stall: float = 0.0
     claims: int | None = None
 
 
@@ -113,6 +115,11 @@ def serving(answer: Callable[[Seen, int], Reply], models: list[str] | None = Non
                 self.close_connection = True
                 self.connection.close()
                 return
+            if reply.stall:
+                self.wfile.write(data[: len(data) // 2])
+                self.wfile.flush()
+                time.sleep(reply.stall)
+                data = data[len(data) // 2 :]
             self.wfile.write(data)
 
     class Quiet(ThreadingHTTPServer):
