@@ -1,4 +1,4 @@
-"""`tasks`, `data`, `models`, `knowledge` and `doctor`: what there is."""
+"""`tasks`, `data`, `knowledge` and `doctor`: what there is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ def add(commands: Any) -> None:
     """Add these commands to the command line."""
     _add_tasks(commands)
     _add_data(commands)
-    _add_models(commands)
     _add_knowledge(commands)
     _add_doctor(commands)
 
@@ -51,13 +50,6 @@ def _add_data(commands: Any) -> None:
     for one, call in ((status, _data_status), (pull, _data_pull), (bring, _data_import)):
         one.add_argument("--data-root", type=Path, metavar="DIR")
         one.set_defaults(call=call)
-
-
-def _add_models(commands: Any) -> None:
-    models = commands.add_parser("models", help="aliases and providers").add_subparsers(
-        dest="what", required=True, metavar="WHAT"
-    )
-    models.add_parser("list", help="all aliases and providers").set_defaults(call=_models_list)
 
 
 def _add_knowledge(commands: Any) -> None:
@@ -122,13 +114,6 @@ def _data_import(args: argparse.Namespace) -> int:
 
 def _brought(paths: Sequence[Path], nothing: str) -> int:
     print("\n".join(str(path) for path in paths) or nothing)
-    return DONE
-
-
-def _models_list(_args: argparse.Namespace) -> int:
-    from harness.report.listing import models_text
-
-    print(models_text())
     return DONE
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from harness.errors import UsageError
 from harness.models import Price, checkpoint, entries, known_price, obstacle, resolve, shipped
 from harness.registry import adapter_names
+from harness.types import Model
 
 
 def test_every_alias_is_whole() -> None:
@@ -98,3 +103,46 @@ def test_a_folder_inside_an_installed_package_is_found_and_an_absent_one_named()
         shipped("ladder_trainer/nowhere")
     with pytest.raises(UsageError, match="'no_such_package'"):
         shipped("no_such_package/recipes")
+
+
+PROVIDERS_WITH_A_KEY = ("openai", "anthropic", "google", "server")
+
+
+@pytest.mark.parametrize("alias", sorted(entries()))
+def test_every_alias_resolves_up_to_the_door(alias: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With its key there, a model behind an API is built and asks nothing yet; without, the error names what is missing."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
+    entry = entries()[alias]
+    if entry.published_only:
+        return
+    keys = {n.strip()[4:] for way in entry.ways for n in way.needs.split(",") if n.strip().startswith("env:")}
+    keys |= {str(way.settings["key_env"]) for way in entry.ways if "key_env" in way.settings}
+    for key in keys:
+        monkeypatch.delenv(key, raising=False)
+    if not keys and alias != "guess":
+        with pytest.raises(UsageError, match="Ways out"):
+            resolve(alias, {})
+        return
+    if keys:
+        with pytest.raises(UsageError, match=f"environment variable {min(keys)} is not set"):
+            resolve(alias, {})
+    for key in keys:
+        monkeypatch.setenv(key, "sk-planted")
+    [subject] = resolve(alias, {})
+    assert subject.provider in (*PROVIDERS_WITH_A_KEY, "echo")
+    settings = {**subject.settings, "check": False} if subject.provider == "server" else subject.settings
+    model = replace(subject, settings=settings).build()
+    assert model.identity["model"] == subject.model and "sk-planted" not in str(model.identity)
+    if isinstance(model, Model):
+        asyncio.run(model.aclose())
+
+
+def test_no_price_stands_without_its_source_and_its_date() -> None:
+    whole = {"input": 1.0, "output": 2.0, "currency": "USD", "date": "2026-05", "source": "https://example.org"}
+    for name in whole:
+        with pytest.raises(ValidationError, match=name):
+            Price.model_validate({key: value for key, value in whole.items() if key != name})
+    for alias, entry in entries().items():
+        if entry.price:
+            assert re.fullmatch(r"20\d\d-\d\d(-\d\d)?", entry.price.date), alias
+            assert 0 < entry.price.input < entry.price.output < 1000 and entry.price.currency == "USD", alias
