@@ -425,7 +425,8 @@ def leaderboard(
 ) -> tuple[str, list[str]]:
     """Return the leaderboard of a results folder in one form, and notes on runs that were left out.
 
-    `metric` is shown where a task has it, instead of the task's headline; raises UsageError when no task has it.
+    `metric` is shown where a task has it, instead of the task's headline; raises UsageError when no task has it. Markdown and
+    LaTeX are for papers: there numbers that are significantly better than all others are bold.
     """
     runs, left = load(output)
     known = {name for run in runs for metrics in run.summary["tasks"].values() for name in metrics}
@@ -433,7 +434,8 @@ def leaderboard(
         raise unknown("metric in these runs", metric, known)
     numbers = load_published(published_root()) if published else []
     width = shutil.get_terminal_size((120, 40)).columns
-    return render(build(runs, numbers, metric), form, width=width), [
+    tables = build(runs, numbers, metric, tested=form in ("markdown", "latex"))
+    return render(tables, form, width=width), [
         f"left out: {run.folder}: {run.reason}" for run in left
     ]
 

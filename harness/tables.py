@@ -7,17 +7,21 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Form = Literal["table", "markdown", "csv", "json", "latex"]
+Emphasis = Literal["", "bold", "italic"]
 FORMS: tuple[Form, ...] = ("table", "markdown", "csv", "json", "latex")
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One number with its interval and marks; `value=None` shows as a dash. `text` replaces the number where given."""
+    """One number with its interval and marks; `value=None` shows as a dash. `text` replaces the number where given.
+
+    `emphasis` shows in Markdown and LaTeX.
+    """
 
     value: float | None = None
     low: float | None = None
@@ -25,22 +29,29 @@ class Cell:
     text: str | None = None
     marks: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    emphasis: Emphasis = ""
 
     def show(self, *, interval: bool = True) -> str:
         """Return the cell as plain text: three decimals, interval in brackets."""
+        number, rest = self.split(interval=interval)
+        return number + rest
+
+    def split(self, *, interval: bool = True) -> tuple[str, str]:
+        """Return the cell's number, or what stands for it, and what follows: interval and marks."""
         if self.text is not None:
-            return self.text + self.marks
+            return self.text, self.marks
         if self.value is None:
-            return "–"
-        shown = f"{self.value:.3f}"
-        if interval and self.low is not None and self.high is not None:
-            shown += f" [{self.low:.3f}, {self.high:.3f}]"
-        return shown + self.marks
+            return "–", ""
+        known = interval and self.low is not None and self.high is not None
+        return f"{self.value:.3f}", (f" [{self.low:.3f}, {self.high:.3f}]" if known else "") + self.marks
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title, column names, rows of (name, cells), and notes below; `of` says what a row is."""
+    """A title, column names, rows of (name, cells), and notes below; `of` says what a row is.
+
+    `legend` says what emphasis means: part of the caption in LaTeX, below the title in Markdown, elsewhere not shown.
+    """
 
     title: str
     columns: Sequence[str]
@@ -48,6 +59,7 @@ class Table:
     notes: Sequence[str] = ()
     kind: str = "measured"
     of: str = "model"
+    legend: str = ""
 
 
 def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
@@ -199,23 +211,36 @@ def _markdown(table: Table) -> str:
     head = f"| {for_markdown(table.of)} | " + " | ".join(for_markdown(c) for c in table.columns) + " |"
     rule = "| --- |" + " ---: |" * len(table.columns)
     body = [
-        f"| {for_markdown(name)} | " + " | ".join(for_markdown(cell.show()) for cell in cells) + " |"
+        f"| {for_markdown(name)} | " + " | ".join(_stressed(cell, for_markdown, _MARKDOWN) for cell in cells) + " |"
         for name, cells in table.rows
     ]
     notes = [f"\n{for_markdown(note)}" for note in table.notes]
-    return "\n".join([f"### {for_markdown(table.title)}", "", head, rule, *body, *notes])
+    legend = [for_markdown(table.legend), ""] if table.legend else []
+    return "\n".join([f"### {for_markdown(table.title)}", "", *legend, head, rule, *body, *notes])
+
+
+_MARKDOWN: Mapping[Emphasis, tuple[str, str]] = {"": ("", ""), "bold": ("**", "**"), "italic": ("_", "_")}
+_SET: Mapping[Emphasis, tuple[str, str]] = {"": ("", ""), "bold": (r"\textbf{", "}"), "italic": (r"\textit{", "}")}
+
+
+def _stressed(cell: Cell, safe: Callable[[str], str], signs: Mapping[Emphasis, tuple[str, str]]) -> str:
+    """Return a cell whose number is emphasised in one form's signs."""
+    number, rest = cell.split()
+    before, after = signs[cell.emphasis]
+    return before + safe(number) + after + safe(rest)
 
 
 def _latex(table: Table) -> str:
     columns = "l" + "r" * len(table.columns)
     head = " & ".join([for_latex(table.of.capitalize()), *(for_latex(c) for c in table.columns)])
     body = [
-        " & ".join([for_latex(name), *(for_latex(cell.show()) for cell in cells)]) + r" \\"
+        " & ".join([for_latex(name), *(_stressed(cell, for_latex, _SET) for cell in cells)]) + r" \\"
         for name, cells in table.rows
     ]
-    notes = [f"% {printable(note)}" for note in table.notes]
+    said = [for_latex(note) + r"\par" for note in table.notes]
+    notes = [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", *said, r"\end{minipage}"] if said else []
     inner = [r"\toprule", head + r" \\", r"\midrule", *body, r"\bottomrule"]
-    caption = rf"\caption{{{for_latex(table.title)}}}"
+    caption = rf"\caption{{{for_latex(f'{table.title}. {table.legend}' if table.legend else table.title)}}}"
     return "\n".join(
         [
             r"\begin{table}",

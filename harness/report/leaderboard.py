@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.report.results import Published, Run
 from harness.report.rotations import by_rotation
+from harness.report.standing import Asked, Row, marked
 from harness.tables import Cell, Table
 from harness.types import DISCIPLINES, STATUSES
 
@@ -19,10 +20,13 @@ INCOMPLETE = "*"
 NOT_ACCEPTED = "‡"
 
 
-def build(runs: Sequence[Run], published: Sequence[Published] = (), metric: str | None = None) -> list[Table]:
+def build(
+    runs: Sequence[Run], published: Sequence[Published] = (), metric: str | None = None, *, tested: bool = False
+) -> list[Table]:
     """Return the tables of a leaderboard: per suite by task, by discipline and counts, then the published numbers.
 
-    `metric` stands in for each task's headline where the task has it.
+    `metric` stands in for each task's headline where the task has it. With `tested`, numbers that stand out significantly are
+    emphasised, for which the runs' scores are read; published numbers never are, for they cannot be tested.
     """
     tables: list[Table] = []
     suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
@@ -31,8 +35,8 @@ def build(runs: Sequence[Run], published: Sequence[Published] = (), metric: str 
         alike = _alike(suite, mine)
         for group, asked in zip(alike, _ways(suite, alike), strict=True):
             way = f" ({asked})" if asked else ""
-            tables.append(_by_task(suite, group, way, metric))
-            by_discipline = _by_discipline(suite, group, way, metric or "accuracy")
+            tables.append(_by_task(suite, group, way, metric, tested=tested))
+            by_discipline = _by_discipline(suite, group, way, metric or "accuracy", tested=tested)
             tables += [table for table in (by_discipline, by_rotation(suite, group, way)) if table]
         tables.append(_counts(suite, mine))
     return tables + _published(published)
@@ -85,7 +89,7 @@ def _parts(cid: str) -> list[str]:
     return [*before.split("|"), *([f"metric:{metric}"] if metric else [])]
 
 
-def _by_task(suite: str, runs: Sequence[Run], way: str, chosen: str | None) -> Table:
+def _by_task(suite: str, runs: Sequence[Run], way: str, chosen: str | None, *, tested: bool) -> Table:
     columns: dict[tuple[str, str, str], None] = {}
     for run in runs:
         for task, metrics in run.summary["tasks"].items():
@@ -94,13 +98,15 @@ def _by_task(suite: str, runs: Sequence[Run], way: str, chosen: str | None) -> T
                 columns[task, shown, metrics[shown]["comparison_id"]] = None
     ordered = sorted(columns)
     names, legend = _column_names(ordered, runs)
-    rows = []
+    rows: list[Row] = []
     for run in runs:
         cells = [_cell(run.summary["tasks"].get(task, {}).get(metric), cid, run) for task, metric, cid in ordered]
         rows.append((run, cells))
-    return Table(
-        f"{suite} — by task{way}", names, _ranked(rows, suite), [*legend, *_floors(ordered, runs), *_marks(runs, suite)]
-    )
+    said = ""
+    if tested:
+        rows, said = marked(rows, [Asked((task,), metric) for task, metric, _ in ordered], suite)
+    notes = [*legend, *_floors(ordered, runs), *_marks(runs, suite)]
+    return Table(f"{suite} — by task{way}", names, _ranked(rows, suite), notes, legend=said)
 
 
 CLINICAL = ("herb_", "slot_", "safety_", "dose_")
@@ -183,7 +189,7 @@ def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tupl
     return out
 
 
-def _by_discipline(suite: str, runs: Sequence[Run], way: str, metric: str) -> Table | None:
+def _by_discipline(suite: str, runs: Sequence[Run], way: str, metric: str, *, tested: bool) -> Table | None:
     there = [run for run in runs if run.summary.get("suites", {}).get(suite, {}).get("disciplines")]
     groups: dict[str, list[Run]] = {}
     for run in there:
@@ -201,15 +207,27 @@ def _by_discipline(suite: str, runs: Sequence[Run], way: str, metric: str) -> Ta
         cells += [_cell(own["overall"][metric][kind], None, run) for kind in ("macro", "micro")]
         rows.append((run, cells))
     kept = [i for i in range(len(columns)) if any(cells[i].value is not None for _, cells in rows)]
-    shown = [(run, [cells[i] for i in kept]) for run, cells in rows]
+    shown: list[Row] = [(run, [cells[i] for i in kept]) for run, cells in rows]
+    said = ""
+    if tested:
+        tasks = tuple(
+            t for t, found in most[0].summary["tasks"].items() if t.partition("/")[0] == suite and metric in found
+        )
+        asked = [_asked(tasks, metric, columns[i]) for i in kept]
+        shown, said = marked(shown, asked, suite)
     notes = ["macro: each discipline counts once; micro: each question counts once."]
     left = [run.name for group in groups.values() if group is not most for run in group]
     if left:
         notes.append(f"Not here, for they were asked other questions or in another way: {', '.join(left)}.")
     table_rows = _ranked(shown, suite)
+    names = [columns[i] for i in kept]
     return Table(
-        f"{suite} — {metric} by discipline{way}", [columns[i] for i in kept], table_rows, [*notes, *_marks(most, suite)]
+        f"{suite} — {metric} by discipline{way}", names, table_rows, [*notes, *_marks(most, suite)], legend=said
     )
+
+
+def _asked(tasks: tuple[str, ...], metric: str, column: str) -> Asked:
+    return Asked(tasks, metric, column if column in DISCIPLINES else None, macro=column == "macro")
 
 
 def _counts(suite: str, runs: Sequence[Run]) -> Table:
