@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -90,12 +90,20 @@ def _part_length(part: object) -> int:
     return len(part) if isinstance(part, str) else 1000
 
 
-async def answer(model: Model, request: Request, limits: Limits, gate: Gate | None = None) -> Response | Failure:
+async def answer(
+    model: Model,
+    request: Request,
+    limits: Limits,
+    gate: Gate | None = None,
+    rest: Callable[[float], Awaitable[None]] | None = None,
+) -> Response | Failure:
     """Return the model's response, or the failure after the last attempt; raise `Fatal`, `Stopped` and bugs.
 
-    Attempts made while the provider answers nobody do not count until `limits.patience` is over.
+    Attempts made while the provider answers nobody do not count until `limits.patience` is over. `rest` waits so many seconds before
+    another attempt; None for the gate's own.
     """
     gate = gate or Gate(limits)
+    rest = rest or gate.rest
     attempt = counted = 0
     while True:
         attempt += 1
@@ -131,7 +139,7 @@ async def answer(model: Model, request: Request, limits: Limits, gate: Gate | No
         gate.retries += 1
         longest = limits.longest_backoff if counted == attempt else min(limits.longest_backoff, 10.0)
         wait = min(longest, limits.backoff * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.5)  # noqa: S311
-        await gate.rest(max(wait, asked or 0.0))
+        await rest(max(wait, asked or 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +160,20 @@ async def run(
 ) -> int:
     """Answer every step of every job and `put` one record each, keyed by the subject's `identity`; return how many were put.
 
-    `todo` is pulled lazily by `limits.in_flight` workers, so memory does not grow with its length. A chain stops at its first
+    `todo` is pulled lazily, so memory does not grow with its length. `limits.in_flight` workers are busy; one that rests before another
+    attempt is stood in for, by as many again at most: a fault must not keep others from being asked. A chain stops at its first
     failure. `Fatal` and bugs stop the run; everything put so far stays. A limit of the whole run ends it early and quietly: then
     `gate.stopped` says why.
     """
     gate = gate or Gate(limits)
     put_count = 0
+    busy, workers = limits.in_flight, limits.in_flight
 
     async def follow(item: Todo) -> None:
         nonlocal put_count
         job, responses = item.job, list(item.done)
         while (request := job.next(responses)) is not None:
-            outcome = await answer(model, request, limits, gate)
+            outcome = await answer(model, request, limits, gate, rest)
             sample, turn = job.sample, len(responses)
             place = (job.repeat, job.variant, turn, job.role)
             put(Record(request.key(identity, job.repeat), sample.task, sample.id, outcome, *place), job)
@@ -174,31 +184,41 @@ async def run(
             responses.append(outcome)
 
     async def worker() -> None:
+        nonlocal busy, workers
         for item in todo:
             try:
                 await follow(item)
             except Stopped:
                 return
             await asyncio.sleep(0)  # an adapter that never waits must not starve the rest
+            if busy > limits.in_flight:  # whom this one stood in for is back
+                break
+        busy, workers = busy - 1, workers - 1
+
+    async def rest(seconds: float) -> None:
+        nonlocal busy, workers
+        if busy <= limits.in_flight and workers < 2 * limits.in_flight and not gate.stopped:
+            workers += 1
+            group.create_task(worker())
+        else:
+            busy -= 1
+        await gate.rest(seconds)
+        busy += 1
 
     try:
-        await _all_or_first_error([worker] * limits.in_flight)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(limits.in_flight):
+                group.create_task(worker())
+    except BaseExceptionGroup as errors:
+        raise _first(errors) from None
     finally:
         await model.aclose()
     return put_count
 
 
-async def _all_or_first_error(workers: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for worker in workers:
-                group.create_task(_run(worker))
-    except BaseExceptionGroup as errors:
-        first: BaseException = errors.subgroup(Fatal) or errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None
-
-
-async def _run(worker: Callable[[], Awaitable[None]]) -> None:
-    await worker()
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of a group, a `Fatal` before others: it says more."""
+    first: BaseException = errors.subgroup(Fatal) or errors
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

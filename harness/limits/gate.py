@@ -106,11 +106,10 @@ class Gate:
 
     async def enter(self, request: Request) -> Ticket:
         """Return a ticket when one more attempt may go; raise Stopped when none may any more."""
+        while self._plain and not self.stopped and (waits := self._wait(0, 0)) != 0.0:
+            await self._turn(waits)
         if self._plain:
-            while not self.stopped and (wait := self._pause - self._clock()) > 0:
-                await self._turn(wait)
-            if self._plain:
-                return self._go(0, 0)
+            return self._go(0, 0)
         prompt, most = prompt_tokens(request), request.sampling.max_tokens
         async with self._row:  # in turn: who waits for a place learns of every change before going
             while not self.stopped and (waits := self._wait(prompt, most)) != 0.0:
