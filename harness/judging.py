@@ -10,20 +10,21 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness import engine
 from harness.engine import WINDOW, Batched
 from harness.errors import UsageError
-from harness.judge import Member, Panel, Wording, is_same, question_of, shared_family, wording_from
-from harness.limits import Gate, Limits, prompt_tokens
+from harness.judge import Member, Panel, Wording, is_same, priced, question_of, shared_family, wording_from
+from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, resolve
 from harness.pipeline import PATIENCE, Done, Silent, Watch, reopen, score
 from harness.plan import Plan
 from harness.store import Answers, Index, Writer, read_json, write_json
 from harness.types import BatchModel, Model, Sampling
-from harness.verdicts import FILE, Pass, panel_in, tallied, text_answers, with_panel
+from harness.verdicts import FILE, Pass, panel_in, tallied, text_answers, used, with_panel
 
 MAX_TOKENS = 4096
 """Tokens of a reply, unless the user or the judge's registry entry says otherwise."""
@@ -31,9 +32,9 @@ MAX_TOKENS = 4096
 
 @dataclass(frozen=True, slots=True)
 class JudgeSpec:
-    """What the user asked for. `price` and `max_failures` as in `RunSpec`; the budget in `limits` is for all judges together.
+    """What the user asked for; `price` and `max_failures` as in `RunSpec`.
 
-    `add` keeps the judges that the run has; `ladder` puts their mark of meaning into Ladder-Score; `force` lets a model judge
+    The budget in `limits` is for all judges and sessions together. `add` keeps the judges that the run has; `ladder` puts their mark of meaning into Ladder-Score; `force` lets a model judge
     itself; `fresh` sets earlier replies aside; `again` asks again where a reply could not be read.
     """
 
@@ -71,15 +72,16 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
     if spec.fresh:
         _set_aside(plan.folder / FILE)
     notes: list[str] = []
+    prices = {f"judge:{subject.name}": _price(spec, subject) for subject in subjects}
     for subject in subjects:
-        member = Member(subject.name, {}, _sampling(spec, subject), price=_price(spec, subject))
         model = subject.build()
-        _refuse_itself(plan.identity, model.identity, subject.name, force=spec.force)
-        notes += _relatives(plan.identity, model.identity, subject.name)
-        member = replace(member, identity=dict(model.identity))
-        gate = _ask(plan, spec, member, model, panel.wording, watch or Silent())
-        notes += [f"{subject.name}: stopped: {gate.stopped}"] if gate.stopped else []
-        spec = replace(spec, limits=_left(spec.limits, gate))
+        member = Member(subject.name, dict(model.identity), _sampling(spec, subject), price=_price(spec, subject))
+        _refuse_itself(plan.identity, member.identity, member.name, force=spec.force)
+        notes += _relatives(plan.identity, member.identity, member.name)
+        allowed = replace(spec, limits=_left(spec.limits, plan.folder / FILE, prices, member.role))
+        gate = _ask(plan, allowed, member, model, panel.wording, watch or Silent())
+        shared = "; what the other judges used is taken off" if allowed.limits != spec.limits else ""
+        notes += [f"{member.name}: stopped: {gate.stopped}{shared}"] if gate.stopped else []
         panel = replace(panel, members=(*(one for one in panel.members if one.name != member.name), member))
     done = _scored(plan, panel)
     missing = sum(one["missing"] for one in done.summary["judging"]["judges"])
@@ -98,7 +100,7 @@ def estimate(spec: JudgeSpec) -> str:
                 answers += 1
                 prompt += prompt_tokens(question_of(one.sample, one.answer, panel.wording, sampling).request)
         most_in, most_out = 2 * prompt + answers * sampling.max_tokens, 2 * answers * sampling.max_tokens
-        cost = f"{(most_in * price[0] + most_out * price[1]) / 1e6:,.2f}" if price else "unknown (no price: --price)"
+        cost = f"{priced(price, most_in, most_out):,.2f}" if price else "unknown (no price: --price)"
         lines.append(
             f"{subject.name}: {answers:,} answers to judge; at most {2 * answers:,} requests (a reminder for each), "
             f"{most_in:,} tokens in and {most_out:,} out; cost at most {cost}"
@@ -168,14 +170,15 @@ def _price(spec: JudgeSpec, subject: Subject) -> tuple[float, float] | None:
     return spec.price or known
 
 
-def _left(limits: Limits, gate: Gate) -> Limits:
-    """Return the limits with what is left of the budget."""
-    cost, tokens = limits.max_cost, limits.max_total_tokens
-    return replace(
-        limits,
-        max_cost=None if cost is None else max(0.0, cost - gate.spent),
-        max_total_tokens=None if tokens is None else max(0, tokens - gate.tokens),
-    )
+def _left(limits: Limits, file: Path, prices: Mapping[str, tuple[float, float] | None], role: str) -> Limits:
+    """Return the limits with what the other judges, now and in earlier sessions, have left of the budget."""
+    tokens, cost = limits.max_total_tokens, limits.max_cost
+    for other, spent in used(file).items():
+        if other != role and other in prices:
+            price = prices[other] or (0.0, 0.0)
+            tokens = None if tokens is None else max(0, tokens - int(spent["tokens_in"] + spent["tokens_out"]))
+            cost = None if cost is None else max(0.0, cost - priced(price, spent["tokens_in"], spent["tokens_out"]))
+    return replace(limits, max_cost=cost, max_total_tokens=tokens)
 
 
 # ------------------------------------------------------------------ asking one judge
@@ -221,10 +224,12 @@ def _ask(
 
 def _gate(spec: JudgeSpec, limits: Limits, member: Member, model: object, total: int) -> Gate:
     most, price = spec.max_failures, member.price
+    before = used(spec.run / FILE).get(member.role, {})
     if most is not None:
         limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
-    cost = None if price is None else lambda tokens_in, tokens_out: (tokens_in * price[0] + tokens_out * price[1]) / 1e6
-    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)))
+    cost = None if price is None else partial(priced, price)
+    earlier = Used(int(before.get("tokens_in", 0)), int(before.get("tokens_out", 0)))
+    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)), earlier=earlier)
 
 
 # ------------------------------------------------------------------ scoring

@@ -100,8 +100,7 @@ def tally(panel: Panel, answered: Iterable[Answered], used: Mapping[str, Mapping
 def _judge(member: Member, count: _Count, used: Mapping[str, float]) -> dict[str, Any]:
     names = ("verdicts", "reminded", "unread", "refused", "missing")
     spent = {name: used.get(name, 0) for name in ("calls", "adopted", "tokens_in", "tokens_out", "seconds")}
-    price = member.price
-    cost = None if price is None else (spent["tokens_in"] * price[0] + spent["tokens_out"] * price[1]) / 1e6
+    cost = None if member.price is None else priced(member.price, spent["tokens_in"], spent["tokens_out"])
     return {
         "name": member.name,
         "identity": dict(member.identity),
@@ -110,3 +109,8 @@ def _judge(member: Member, count: _Count, used: Mapping[str, float]) -> dict[str
         "not_accepted": sorted(count.not_accepted),
         "usage": {**spent, "cost": cost},
     }
+
+
+def priced(price: tuple[float, float], tokens_in: float, tokens_out: float) -> float:
+    """Return what so many tokens cost; `price` is for a million tokens in and out."""
+    return (tokens_in * price[0] + tokens_out * price[1]) / 1e6
