@@ -18,6 +18,9 @@ from harness.models import Subject, published_root, resolve
 from harness.plan import Encoder, Part, Plan, Selection, earlier_answers, open_plan, pending, prepare
 from harness.position import Places, followed, positions
 from harness.prompts import Style
+from harness.report.chosen import chosen
+from harness.report.export import To, Written
+from harness.report.export import export as write_export
 from harness.report.leaderboard import build
 from harness.report.results import load
 from harness.report.results import published as load_published
@@ -443,3 +446,15 @@ def leaderboard(
 def site(output: Path, folder: Path, *, published: bool = True) -> Built:
     """Write the static site of a results folder to `folder`; what was there stays when anything goes wrong."""
     return write_site(output, folder, load_published(published_root()) if published else [], reopen)
+
+
+def export(paths: Sequence[Path], to: To, folder: Path) -> Written:
+    """Write the finished runs at `paths` (run folders, results folders) in one format; return the files, and notes on what was left out.
+
+    What was in `folder` before stays when anything goes wrong. Raises UsageError, IncompleteError or StorageError.
+    """
+    runs, left = chosen(paths)
+    if not runs:
+        raise UsageError("\n".join(["no finished run there, so there is nothing to export", *left]))
+    written = write_export(runs, to, folder, reopen)
+    return Written(written.files, [*left, *written.notes])

@@ -59,7 +59,9 @@ def _add_figures(commands: Any) -> None:
 def _add_export(commands: Any) -> None:
     export = commands.add_parser("export", help="write runs in other tools' formats")
     export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
-    export.add_argument("--to", required=True, choices=("csv", "parquet", "lm-eval", "model-index"))
+    export.add_argument(
+        "--to", required=True, choices=("csv", "parquet", "lm-eval", "model-index", "inspect", "wandb", "mlflow")
+    )
     export.add_argument("--output", type=Path, default=Path("results/export"), metavar="DIR", help="where files go")
     export.set_defaults(call=_export)
 
@@ -122,11 +124,10 @@ def draw_runs(folders: Sequence[Path], output: Path, others: str, out: TextIO, w
 
 
 def _export(args: argparse.Namespace) -> int:
-    from harness.report.chosen import chosen
-    from harness.report.export import export
+    from harness.pipeline import export
 
-    runs, left = chosen(args.runs)
-    print("\n".join(str(path) for path in export(runs, args.to, args.output)))
-    for note in left:
+    written = export(args.runs, args.to, args.output)
+    print("\n".join(str(path) for path in written.files))
+    for note in written.notes:
         print(note, file=sys.stderr)
     return DONE
