@@ -15,6 +15,9 @@ from harness.types import BatchModel, Failure, FailureKind, Job, Model, Record, 
 WINDOW = 8
 """A batched model has this many batches in flight, so that it can put requests of like length together."""
 
+STAND_INS = 4
+"""So many times the requests in flight may be under way when most of them rest before another attempt."""
+
 
 class Batched:
     """Makes a blocking `BatchModel` look like a `Model`.
@@ -161,7 +164,7 @@ async def run(
     """Answer every step of every job and `put` one record each, keyed by the subject's `identity`; return how many were put.
 
     `todo` is pulled lazily, so memory does not grow with its length. `limits.in_flight` workers are busy; one that rests before another
-    attempt is stood in for, by as many again at most: a fault must not keep others from being asked. A chain stops at its first
+    attempt is stood in for, up to `STAND_INS` times as many in all: a fault must not keep others from being asked. A chain stops at its first
     failure. `Fatal` and bugs stop the run; everything put so far stays. A limit of the whole run ends it early and quietly: then
     `gate.stopped` says why.
     """
@@ -197,7 +200,7 @@ async def run(
 
     async def rest(seconds: float) -> None:
         nonlocal busy, workers
-        if busy <= limits.in_flight and workers < 2 * limits.in_flight and not gate.stopped:
+        if busy <= limits.in_flight and workers < STAND_INS * limits.in_flight and not gate.stopped:
             workers += 1
             group.create_task(worker())
         else:
