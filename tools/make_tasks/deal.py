@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
+from tools.make_tasks.alike import alike, apart
 from tools.make_tasks.draft import LETTERS, Draft, rank
+from tools.make_tasks.even import even
 
 WIDTH = len(LETTERS)
 
 
+@cache
 def bigrams(text: str) -> frozenset[str]:
     """Return the pairs of neighbouring characters of a text."""
     return frozenset(text[i : i + 2] for i in range(len(text) - 1))
@@ -50,22 +54,30 @@ def settle(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dict[str
         if len(found) < len(kept):
             kept = thin([d for d in kept if d.key in found], seed)
             continue
-        told = _telling(kept, found)
+        told = _telling(kept, found, seed)
         if told is None:
-            return found
+            return even(kept, found, seed, lambda draft, wrong: not _echo_gives_away(draft, wrong))
         kept = thin([d for d in kept if d.key != told.key], seed)
 
 
-def _telling(drafts: Sequence[Draft], found: Mapping[str, tuple[str, ...]]) -> Draft | None:
-    """Return a draft whose right option is right far more often than its places would have it; None where all is even."""
-    right = Counter(s for d in drafts if not d.wrong for s in d.right)
-    wrong = Counter(s for d in drafts if not d.wrong for s in found[d.key])
-    wanted = sum(len(found[d.key]) for d in drafts if not d.wrong) / max(1, right.total())
-    excess = {s: n * wanted - wrong[s] for s, n in right.items() if n > 1}
-    most = max(excess, key=lambda s: (excess[s], s), default=None)
-    if most is None or excess[most] < WIDTH - 1:
+def _telling(drafts: Sequence[Draft], found: Mapping[str, tuple[str, ...]], seed: int) -> Draft | None:
+    """Return a draft with an option that is right far more often, or far more seldom, than its places would have it.
+
+    None where all is even. Of the drafts with a distractor that is too seldom right, the one with most such goes first.
+    """
+    dealt = [d for d in drafts if not d.wrong]
+    right = Counter(s for d in dealt for s in d.right)
+    wrong = Counter(s for d in dealt for s in found[d.key])
+    wanted = wrong.total() / max(1, right.total())
+    excess = {s: right[s] * wanted - wrong[s] for s in {*right, *wrong}}
+    often = max((s for s in right if right[s] > 1), key=lambda s: (excess[s], s), default=None)
+    if often is not None and excess[often] >= WIDTH - 1:
+        return next(d for d in dealt if often in d.right)
+    seldom = min(wrong, key=lambda s: (excess[s], s), default=None)
+    if seldom is None or excess[seldom] > -WIDTH:
         return None
-    return next(d for d in drafts if most in d.right)
+    holding = [d for d in dealt if seldom in found[d.key]]
+    return min(holding, key=lambda d: (sum(min(0.0, excess[s]) for s in found[d.key]), rank(seed, d.key)))
 
 
 def distractors(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dict[str, tuple[str, ...]]:
@@ -83,18 +95,24 @@ def distractors(drafts: Sequence[Draft], spare: Iterable[str], seed: int) -> dic
     extra = sorted(set(spare) - set(right))
     for draft in sorted(open_drafts, key=lambda d: (len(_valid(d, quota)), rank(seed, d.key))):
         need = WIDTH - len(draft.right)
-        chosen = _first(_ranked(draft, [s for s in quota if quota[s] > 0.5], quota, seed), need)
-        for more in (quota, extra):
-            if len(chosen) < need:
-                chosen = _first([*chosen, *_ranked(draft, more, quota, seed)], need)
-        if len(chosen) < need or _echo_gives_away(draft, chosen):
+        chosen = _chosen(draft, _ranked(draft, [*quota, *extra], quota, seed), need)
+        if chosen is None:
             continue
         for s in chosen:
             if s in quota:
                 quota[s] -= 1
-        found[draft.key] = tuple(chosen)
+        found[draft.key] = chosen
     _even_out([d for d in open_drafts if d.key in found], found, quota, seed)
     return found
+
+
+def _chosen(draft: Draft, ranked: Sequence[str], need: int) -> tuple[str, ...] | None:
+    """Return the first `need` strings that may stand together; None where no start among them leads to so many."""
+    for start in range(min(len(ranked), 4 * need)):
+        chosen = apart(draft.pool, (ranked[start], *ranked), need)
+        if len(chosen) == need and not _echo_gives_away(draft, chosen):
+            return chosen
+    return None
 
 
 def _even_out(drafts: Sequence[Draft], found: dict[str, tuple[str, ...]], quota: dict[str, float], seed: int) -> None:
@@ -110,7 +128,7 @@ def _even_out(drafts: Sequence[Draft], found: dict[str, tuple[str, ...]], quota:
                 rest = [s for s in wrong if s != often]
                 if (
                     quota.get(often, -9.0) < quota[few] - 1
-                    and compatible(few, rest)
+                    and not any(alike(draft.pool, few, s) for s in rest)
                     and not _echo_gives_away(draft, [*rest, few])
                 ):
                     found[draft.key] = (*rest, few)
@@ -121,41 +139,33 @@ def _even_out(drafts: Sequence[Draft], found: dict[str, tuple[str, ...]], quota:
 
 
 def _ranked(draft: Draft, strings: Iterable[str], quota: Mapping[str, float], seed: int) -> list[str]:
-    """Return the valid ones of `strings`, best distractors first."""
-    stem = frozenset(draft.question)
+    """Return the valid ones of `strings`: those that are due first, then the pool's, then others, each with the best first."""
+    stem, key = frozenset(draft.question), draft.key
     aim = max(echo(s, stem) for s in draft.right)
 
-    def score(s: str) -> float:
+    def score(s: str) -> tuple[int, float]:
+        left = quota.get(s, -1.0)
         heard = min(1.0, echo(s, stem) / aim) if aim else 0.0
-        spent = min(1.0, max(0.0, quota.get(s, 0.0)) / (WIDTH * 2))
-        return (s in draft.near) + 2.0 * heard + 1.5 * spent + rank(seed, draft.key + s) / 2**64
+        spent = min(1.0, max(0.0, left) / (WIDTH * 2))
+        worth = (s in draft.near) + 2.0 * heard + 1.5 * spent + rank(seed, key + s) / 2**64
+        return (0 if left > 0.5 else 1 if s in quota else 2), -worth
 
-    return sorted(_valid(draft, strings), key=lambda s: -score(s))
+    return sorted(_valid(draft, strings), key=score)
 
 
 def echo(option: str, stem: frozenset[str]) -> float:
     """Return the share of an option's characters that stand in the question too."""
-    return len(set(option) & stem) / len(set(option))
+    own = _characters(option)
+    return len(own & stem) / len(own)
+
+
+@cache
+def _characters(text: str) -> frozenset[str]:
+    return frozenset(text)
 
 
 def _valid(draft: Draft, strings: Iterable[str]) -> list[str]:
-    return [s for s in strings if s not in draft.excluded and not any(s in r or r in s for r in draft.right)]
-
-
-def _first(ranked: Sequence[str], need: int) -> list[str]:
-    chosen: list[str] = []
-    for s in ranked:
-        if len(chosen) == need:
-            break
-        if compatible(s, chosen):
-            chosen.append(s)
-    return chosen
-
-
-def compatible(text: str, others: Iterable[str]) -> bool:
-    """Tell whether an option may stand beside others: not where one says all that another says and more."""
-    lists = "、" in text or text.endswith(("经", "g")) or len(text) < 3
-    return not any(text == o if lists or "、" in o else text in o or o in text for o in others)
+    return [s for s in strings if s not in draft.excluded and not any(alike(draft.pool, s, r) for r in draft.right)]
 
 
 def _echo_gives_away(draft: Draft, wrong: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ from tools.make_tasks.draft import Draft, cite
 
 BOOKS = {"Internal Medicine": "中医内科学", "Surgery": "中医外科学", "Pediatrics": "中医儿科学"}
 _NAMES_WITH_A_JOINT = ("苏合香丸", "百合固金汤", "双合汤")
-_OVERLAP = (
+OVERLAP = (
     {"血证", "鼻衄", "齿衄", "咳血", "吐血", "便血", "尿血", "紫斑"},
     {"癌病", "肝癌", "肺癌", "大肠癌"},
     {"哮病", "喘证", "肺胀"},
@@ -84,6 +84,7 @@ def _kin() -> dict[str, str]:
     return known
 
 
+@cache
 def kinds(formula: str) -> frozenset[str]:
     """Return what an entry's formulas are, whatever form or alias it names: 理中汤 and 理中丸 are one."""
     return frozenset(_kin().get(p, p)[:-1] if len(p) > 2 else p for p in parts(formula))
@@ -180,14 +181,15 @@ def unfit_principles(case: Case, among: Sequence[Case]) -> list[str]:
     """Return the principles of other patterns that differ enough from this one's, and whose patterns do too."""
     own = case.pattern.principle
     alike = {c.pattern.principle for c in among if c.bare == case.bare or _shares_pathology(case, c)}
-    return sorted({c.pattern.principle for c in among if _characters_shared(own, c.pattern.principle) <= 0.5} - alike)
+    return sorted({c.pattern.principle for c in among if characters_shared(own, c.pattern.principle) <= 0.5} - alike)
 
 
 def _shares_pathology(case: Case, other: Case) -> bool:
     return len((set(case.bare) & set(other.bare)) - set("证之虚")) >= 2
 
 
-def _characters_shared(a: str, b: str) -> float:
+def characters_shared(a: str, b: str) -> float:
+    """Return the share of the shorter text's characters that stand in the other too."""
     own, other = set(a) - set("，、"), set(b) - set("，、")
     return len(own & other) / min(len(own), len(other))
 
@@ -210,7 +212,7 @@ def _pattern(field: str, case: Case) -> Iterator[Draft]:
         c.bare
         for c in _all_cases()
         if (c.pattern.formula and kinds(c.pattern.formula) & fitting)
-        or _characters_shared(c.pattern.principle, own.principle) > 0.5
+        or characters_shared(c.pattern.principle, own.principle) > 0.5
     )
     near = frozenset(c.bare for c in cases(field) if c.disease == case.disease)
     question = f"据《{BOOKS[field]}》，{case.disease.name}某证型治以{own.principle}，代表方为{own.formula}，该证型是"
@@ -218,7 +220,7 @@ def _pattern(field: str, case: Case) -> Iterator[Draft]:
 
 
 def _definition(field: str, disease: Disease) -> Iterator[Draft]:
-    alike = frozenset(name for names in _OVERLAP if disease.name in names for name in names)
+    alike = frozenset(name for names in OVERLAP if disease.name in names for name in names)
     alike |= frozenset(
         d.name
         for d in diseases()

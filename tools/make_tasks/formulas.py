@@ -161,19 +161,27 @@ def _sovereign(formula: Formula) -> Iterator[Draft]:
 def _recipe(formula: Formula) -> Iterator[Draft]:
     if len(formula.composition) < 3 or len(formula.composition) > 9:
         return
-    mine = frozenset(i.herb for i in formula.composition)
-    alike, near = set(formula.aliases), set()
-    for other in formulas():
-        theirs = frozenset(i.herb for i in other.composition)
-        if len(mine & theirs) >= 0.6 * len(mine | theirs) or mine <= theirs or theirs <= mine:
-            alike.add(other.name)
-        elif any(h[:2] in other.name for h in mine):
-            near.add(other.name)
+    herbs_named = {i.herb[:2] for i in formula.composition}
+    near = frozenset(other.name for other in formulas() if any(name in other.name for name in herbs_named))
     question = f"由{'、'.join(i.herb for i in formula.composition)}组成的方剂是"
-    yield draft_of(formula, "recipe", question, formula.name, excluded=frozenset(alike), near=frozenset(near))
+    yield draft_of(formula, "recipe", question, formula.name, excluded=frozenset(formula.aliases), near=near)
 
 
-_SAME_BOOK = (
+@cache
+def _recipes() -> dict[str, frozenset[str]]:
+    herbs_of = {f.name: frozenset(i.herb for i in f.composition) for f in formulas()}
+    return {alias: herbs_of[f.name] for f in formulas() for alias in f.aliases} | herbs_of
+
+
+def resemble(one: str, other: str) -> bool:
+    """Tell whether two formulas share most of their herbs, or one has all of the other's; False where either is unknown."""
+    mine, theirs = _recipes().get(one), _recipes().get(other)
+    if mine is None or theirs is None:
+        return False
+    return len(mine & theirs) >= 0.6 * len(mine | theirs) or mine <= theirs or theirs <= mine
+
+
+SAME_BOOK = (
     ("伤寒论", "金匮要略"),
     ("妇人大全良方", "校注妇人良方"),
     ("备急千金要方", "千金翼方", "外台秘要"),
@@ -186,7 +194,7 @@ def _book(formula: Formula) -> Iterator[Draft]:
     work = formula.source.work
     if work.startswith("中医") or work in ("方剂学", "中药学"):
         return
-    excluded = frozenset(f"《{b}》" for books in _SAME_BOOK if work in books for b in books)
+    excluded = frozenset(f"《{b}》" for books in SAME_BOOK if work in books for b in books)
     yield draft_of(formula, "source", f"据《方剂学》，{formula.name}出自", f"《{work}》", excluded=excluded)
 
 

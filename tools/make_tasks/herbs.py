@@ -74,36 +74,18 @@ def draft_of(
 
 def _natures(stated: list[Herb]) -> Iterator[Draft]:
     for herb in stated:
-        same = frozenset(n for n, family in NATURES.items() if family == NATURES[herb.nature])
-        yield draft_of(herb, "nature", f"《中国药典》载{herb.name}的药性为", herb.nature, pool="nature", excluded=same)
+        yield draft_of(herb, "nature", f"《中国药典》载{herb.name}的药性为", herb.nature, pool="nature")
 
 
 def _channels(stated: list[Herb]) -> Iterator[Draft]:
-    names = {channels_of(h): frozenset(h.channels) for h in stated}
     for herb in stated:
-        own = frozenset(herb.channels)
-        same = frozenset(name for name, other in names.items() if other == own)
-        yield draft_of(
-            herb, "channels", f"《中国药典》载{herb.name}的归经为", channels_of(herb), pool="channels", excluded=same
-        )
+        yield draft_of(herb, "channels", f"《中国药典》载{herb.name}的归经为", channels_of(herb), pool="channels")
 
 
 def _flavours(stated: list[Herb]) -> Iterator[Draft]:
-    def plain(flavours: tuple[str, ...]) -> frozenset[str]:
-        return frozenset(f.removeprefix("微") for f in flavours)
-
-    names = {"、".join(h.flavours): plain(h.flavours) for h in stated}
     for herb in stated:
-        own = plain(herb.flavours)
-        same = frozenset(name for name, other in names.items() if other == own)
-        yield draft_of(
-            herb,
-            "flavours",
-            f"《中国药典》载{herb.name}的药味是",
-            "、".join(herb.flavours),
-            pool="flavours",
-            excluded=same,
-        )
+        right = "、".join(herb.flavours)
+        yield draft_of(herb, "flavours", f"《中国药典》载{herb.name}的药味是", right, pool="flavours")
 
 
 def dose_of(herb: Herb) -> str | None:
@@ -114,22 +96,10 @@ def dose_of(herb: Herb) -> str | None:
 
 
 def _doses(stated: list[Herb]) -> Iterator[Draft]:
-    ranges = {dose_of(h): h.dose for h in stated if dose_of(h)}
     for herb in stated:
         own = dose_of(herb)
-        if own is None or herb.dose is None:
-            continue
-        close = set()
-        for text, dose in ranges.items():
-            if text is None or dose is None:
-                continue
-            shared = min(dose.high, herb.dose.high) - max(dose.low, herb.dose.low)
-            whole = max(dose.high, herb.dose.high) - min(dose.low, herb.dose.low)
-            if whole <= 0 or shared / whole > 0.5:
-                close.add(text)
-        yield draft_of(
-            herb, "dose", f"《中国药典》规定{herb.name}煎服的用量为", own, pool="dose", excluded=frozenset(close)
-        )
+        if own is not None:
+            yield draft_of(herb, "dose", f"《中国药典》规定{herb.name}煎服的用量为", own, pool="dose")
 
 
 def _categories(everything: tuple[Herb, ...]) -> Iterator[Draft]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -37,10 +37,17 @@ def choice_items(
 
 
 def _share_out(drafts: Sequence[_Any], most: int, seed: int) -> list[_Any]:
-    """Return at most `most` drafts, taken in turns from each template, and from each pool of a template."""
+    """Return at most `most` drafts, taken in turns from each template, and there no right answer twice before all others once."""
     queues: dict[str, list[_Any]] = defaultdict(list)
+    times: Counter[tuple[str, object]] = Counter()
+    turn: dict[str, int] = {}
     for draft in sorted(drafts, key=lambda d: rank(seed, f"share{d.key}")):
+        answer = (draft.template, draft.right if isinstance(draft, Draft) else draft.key)
+        turn[draft.key] = times[answer]
+        times[answer] += 1
         queues[draft.template].append(draft)
+    for waiting in queues.values():
+        waiting.sort(key=lambda d: turn[d.key])
     chosen: list[_Any] = []
     while len(chosen) < most and any(queues.values()):
         for name in sorted(queues):
