@@ -37,10 +37,11 @@ class Member:
 
     @property
     def signature(self) -> str:
-        """Return name, hash of the identity, versions, and what it was asked with."""
+        """Return provider and model, a hash of the whole identity, versions, and what it was asked with."""
         digest = hashlib.sha256(self.key.encode()).hexdigest()[:6]
+        model = "/".join(str(self.identity[name]) for name in ("provider", "model") if name in self.identity)
         said = f"={'+'.join(self.versions)}" if self.versions else ""
-        return f"{self.name}#{digest}{said},temp:{self.sampling.temperature:g},max:{self.sampling.max_tokens}"
+        return f"{model}#{digest}{said},temp:{self.sampling.temperature:g},max:{self.sampling.max_tokens}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from harness.judge.verdict import Unread, Verdict, read_verdict
+from harness.judge.verdict import FULL, MOST, Unread, Verdict, read_verdict
 from harness.judge.wording import Wording
 from harness.types import Case, Message, Reference, Request, Response, Sample, Sampling
 
@@ -91,9 +91,9 @@ def question_of(sample: Sample, answer: str, wording: Wording, sampling: Samplin
 
 
 def example(check: str, ids: Sequence[str]) -> str:
-    """Return the verdict's form as the judge sees it."""
-    criteria = [{"id": name, "reason": "……", "mark": 0} for name in ids]
-    value = {"check": check, "criteria": criteria, "meaning": 0, "reason": "……"}
+    """Return the verdict's form as the judge sees it. Copied as it is, it is no verdict: its marks are no numbers."""
+    criteria = [{"id": name, "reason": "……", "mark": f"0～{MOST}"} for name in ids]
+    value = {"check": check, "criteria": criteria, "meaning": f"0～{FULL}", "reason": "……"}
     return json.dumps(value, ensure_ascii=False)
 
 

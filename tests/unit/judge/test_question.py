@@ -105,6 +105,14 @@ def held(answer: str) -> None:
         assert kept in shown(plain).replace(boundary(plain), "W").replace(plain.check, "C")
 
 
+def test_the_form_copied_as_it_stands_is_no_verdict() -> None:
+    question = asked("感冒")
+    form = shown(question).splitlines()[-1]
+    assert question.read(Response(form)) == Unread("mark is no whole number from 0 to 2")
+    bare = asked("感冒", replace(CASE, target=Reference(("感冒",))))
+    assert bare.read(Response(shown(bare).splitlines()[-1])) == Unread("meaning is no whole number from 0 to 10")
+
+
 def test_hidden_characters_are_written_out() -> None:
     assert "隐藏\\u200b\\u202e\\ue0041字" in shown(asked("隐藏\u200b\u202e\U000e0041字"))
 
