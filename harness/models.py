@@ -76,7 +76,12 @@ class Subject:
         """Return the model, ready to answer; raise UsageError for wrong settings, Fatal when it cannot be reached."""
         make = get_adapter(self.provider)
         _check_settings(self.provider, make, self.settings)
-        built: Model | BatchModel = make(self.model, **self.settings)
+        built: object = make(self.model, **self.settings)
+        if not isinstance(built, Model | BatchModel):
+            raise UsageError(
+                f"provider {self.provider} built a {type(built).__name__}, which is no model: it needs name, identity, and either "
+                "async generate(request) and async aclose(), or max_batch and generate_batch(requests)"
+            )
         return built
 
 

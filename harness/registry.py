@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.errors import UsageError, unknown
 from harness.types import Sample, Value
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Answer = str | tuple[str, ...] | frozenset[str]
 """What an extractor read: a text, one text per blank, or a set of option letters."""
@@ -165,28 +169,92 @@ def metric_names() -> list[str]:
     return sorted(_METRICS)
 
 
+# ------------------------------------------------------------------ providers
+
+_LOG = logging.getLogger("tcm_eval")
+
+
 def adapter_names() -> list[str]:
-    """Return the names of all providers, ours and those of installed packages."""
+    """Return the names of all providers, ours and those of installed packages. No package is imported for it."""
+    return sorted({*_own_adapters(), *_plugins()})
+
+
+def _own_adapters() -> list[str]:
     spec = importlib.util.find_spec("model_adapters")
     folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
-    ours = [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")]
-    return sorted({*ours, *_plugins()})
+    return [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")]
 
 
-def _plugins() -> dict[str, Any]:
+def _plugins() -> dict[str, list[EntryPoint]]:
+    """Return what installed packages offer, by name; of two packages of one name both are here."""
     from importlib.metadata import entry_points
 
-    return {point.name: point for point in entry_points(group="tcm_eval.adapters")}
+    found: dict[str, list[EntryPoint]] = {}
+    for point in sorted(entry_points(group="tcm_eval.adapters"), key=_package):
+        found.setdefault(point.name, []).append(point)
+    return found
+
+
+def _package(point: EntryPoint) -> str:
+    return f"package {point.dist.name} {point.dist.version}" if point.dist else "an installed package"
+
+
+def plugin_states() -> dict[str, str]:
+    """Return for each provider that installed packages offer its package, and what is wrong with it, empty when nothing is."""
+    states = {}
+    for name, points in _plugins().items():
+        packages = " and ".join(_package(point) for point in points)
+        try:
+            state = _taken(name, points)
+            if not state:
+                _load_plugin(name, points)
+        except UsageError as error:
+            state = str(error)
+        states[f"{name} ({packages})"] = state
+    return states
+
+
+def _taken(name: str, points: Sequence[EntryPoint]) -> str:
+    if name not in _own_adapters():
+        return ""
+    packages = " and ".join(_package(point) for point in points)
+    return f"{packages} offers a provider '{name}', a name that tcm-eval itself has: its own one is used"
 
 
 def get_adapter(name: str) -> Callable[..., Any]:
-    """Return the `build` function of the provider `name`; raise UsageError with close names when there is none."""
-    if name and not name.startswith("_") and importlib.util.find_spec(f"model_adapters.{name}"):
-        module = importlib.import_module(f"model_adapters.{name}")
-    else:
-        plugins = _plugins()
-        if name not in plugins:
-            raise unknown("provider", name, adapter_names())
-        module = plugins[name].load()
-    build: Callable[..., Any] = module if callable(module) else module.build
-    return build
+    """Return the `build` function of the provider `name`.
+
+    Raises UsageError with close names when there is none, and naming the package when that of an installed one cannot be used. A name of
+    ours is never taken by a package.
+    """
+    points = _plugins().get(name, [])
+    if name in _own_adapters():
+        if points:
+            _LOG.warning("%s", _taken(name, points))
+        build: Callable[..., Any] = importlib.import_module(f"model_adapters.{name}").build
+        return build
+    if not points:
+        raise unknown("provider", name, adapter_names())
+    return _load_plugin(name, points)
+
+
+def _load_plugin(name: str, points: Sequence[EntryPoint]) -> Callable[..., Any]:
+    packages = " and ".join(_package(point) for point in points)
+    if len(points) > 1:
+        raise UsageError(f"{packages} both offer a provider '{name}': uninstall one of them")
+    try:
+        loaded = points[0].load()
+    except (Exception, SystemExit) as error:  # whatever a foreign module raises when it is imported
+        raise _unusable(name, points[0], f"{type(error).__name__}: {error}") from error
+    build = loaded if callable(loaded) else getattr(loaded, "build", None)
+    if not callable(build):
+        raise _unusable(name, points[0], "it has no function build(model, *, settings...)")
+    made: Callable[..., Any] = build
+    return made
+
+
+def _unusable(name: str, point: EntryPoint, why: str) -> UsageError:
+    return UsageError(
+        f"the provider '{name}' of {_package(point)} ({point.value}) cannot be used: {why}. "
+        "Mend or uninstall the package; everything else works without it."
+    )

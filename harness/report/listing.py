@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.models import entries, obstacle
 from harness.preflight import Finding, check
 from harness.prompts import Prompter, Style
-from harness.registry import adapter_names
+from harness.registry import adapter_names, plugin_states
 from harness.specs import Language, TaskSpec
 from harness.suites import Catalogue
 from harness.tables import Cell, Table, printable, render
@@ -114,6 +114,8 @@ EXTRAS = {
     "vllm": ("vllm",),
     "train": ("trl", "peft"),
     "ray": ("ray",),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
 }
 
 
@@ -126,6 +128,8 @@ def doctor_text(catalogue: Catalogue) -> tuple[str, bool]:
             f"extra {extra:10} "
             + (f"missing: {', '.join(missing)}  ->  pip install 'tcm-eval[{extra}]'" if missing else "installed")
         )
+    for provider, wrong in plugin_states().items():
+        lines.append(printable(f"provider {provider} {wrong or 'installed'}"))
     for name in catalogue.suites:
         try:
             tasks = catalogue.tasks(name)
