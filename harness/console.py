@@ -153,6 +153,13 @@ class Console:
         self.out.write(printable(text) + "\n")
         self.out.flush()
 
+    def tell(self, text: str) -> None:
+        """Say a line of news, above what is live."""
+        if self._live is None:
+            self._say(f"  {text}")
+        else:
+            self._live.console.print(printable(text), markup=False, highlight=False)
+
     def stop(self) -> None:
         """Leave the final state of every task on the screen."""
         if self._live is not None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness import engine, summary
+from harness import batch, engine, summary
 from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
 from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, published_root, resolve
 from harness.plan import Encoder, Part, Plan, Selection, earlier_answers, open_plan, pending, prepare
 from harness.position import Places, followed, positions
-from harness.prompts import Style
+from harness.prompts import Style, step_by_step
 from harness.report.chosen import chosen
 from harness.report.export import To, Written
 from harness.report.export import export as write_export
@@ -75,6 +75,7 @@ class RunSpec:
     encoder: Encoder | None = None
     fresh: bool = False
     strict: bool = False
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class Watch(Protocol):
 
     def record(self, record: Record, reading: Reading | None) -> None: ...
 
+    def tell(self, text: str) -> None: ...
+
     def stop(self) -> None: ...
 
 
@@ -119,6 +122,9 @@ class Silent:
 
     def record(self, record: Record, reading: Reading | None) -> None:
         """Ignore a record."""
+
+    def tell(self, text: str) -> None:
+        """Ignore news."""
 
     def stop(self) -> None:
         """Ignore the end."""
@@ -190,11 +196,14 @@ def estimate(spec: RunSpec) -> str:
                 prompt += job.steps * (prompt_tokens(first) if first else 0)
                 most += job.steps * part.prompter.sampling.max_tokens
         price = spec.price or ((subject.price.input, subject.price.output) if subject.price else None)
+        share = batch.DISCOUNT if spec.batch else 1.0
         cost = (
-            f"{(prompt * price[0] + most * price[1]) / 1e6:,.2f}"
+            f"{share * (prompt * price[0] + most * price[1]) / 1e6:,.2f}"
             if price
             else "unknown (no price: --price INPUT,OUTPUT)"
         )
+        if price and spec.batch:
+            cost += " at half the price"
         if price and subject.price and not spec.price:
             cost += f" {subject.price.currency} (price of {subject.price.date}, {subject.price.source})"
         lines.append(
@@ -236,6 +245,10 @@ def _prepare(
     with explain(runs):
         runs.mkdir(parents=True, exist_ok=True)
     plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
+    if spec.fresh:
+        batch.refuse_if_open(plan.folder, " and without --fresh")
+    elif not spec.batch:
+        batch.refuse_if_open(plan.folder, "")
     if spec.fresh and (plan.folder / "records.jsonl").exists():
         _set_aside(plan.folder)
         plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
@@ -253,6 +266,7 @@ def _set_aside(folder: Path) -> None:
 def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -> int:
     """Ask everything that still needs an answer; return how many calls were recorded."""
     limits = spec.limits
+    api = _batch_interface(plan, model) if spec.batch else None
     if isinstance(model, BatchModel):
         # a request waits here for the whole window before it: only a server's silence is a time-out
         limits = replace(limits, in_flight=max(limits.in_flight, WINDOW * model.max_batch), timeout=PATIENCE)
@@ -277,12 +291,41 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
         watch.follow(gate)
         started = time.monotonic()
         try:
-            count = asyncio.run(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
+            if api is None:
+                count = asyncio.run(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
+            else:
+                used, half = (index.tokens_in, index.tokens_out), _price_of(spec.price, batch.DISCOUNT)
+                told = (gate.limits, watch.tell, half, used)
+                going = batch.run(asked, api, todo, plan.folder, put, plan.identity_key, *told)
+                count, gate.stopped = asyncio.run(going)
         finally:
             watch.stop()
     if count:
         _note_time(plan.folder, time.monotonic() - started, count, gate.stopped)
     return count
+
+
+def _batch_interface(plan: Plan, model: object) -> batch.BatchApi:
+    """Return the model's batch interface; raise UsageError for a run that no batch can ask."""
+    api = batch.interface(model, plan.name)
+    for part in plan.parts:
+        if part.prompter.style.ask != "generate":
+            raise UsageError(
+                f"--batch: no batch interface gives option log-probabilities (--ask {part.prompter.style.ask})"
+            )
+        if step_by_step(part.task):
+            raise UsageError(
+                f"--batch cannot ask {part.task.id} step by step, for each question needs the answer before it. "
+                "Leave this task out, or ask it without --batch."
+            )
+    return api
+
+
+def _price_of(price: tuple[float, float] | None, share: float = 1.0) -> Callable[[float, float], float] | None:
+    """Return what so many tokens in and out cost at a share of a price for a million, None where no price is known."""
+    if price is None:
+        return None
+    return lambda tokens_in, tokens_out: share * (tokens_in * price[0] + tokens_out * price[1]) / 1e6
 
 
 def _gate(plan: Plan, model: object, spec: RunSpec, limits: Limits, earlier: Used) -> Gate:
@@ -291,9 +334,7 @@ def _gate(plan: Plan, model: object, spec: RunSpec, limits: Limits, earlier: Use
     if most is not None:
         total = sum(info["answers"] for info in plan.manifest["tasks"].values())
         limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
-    price = spec.price
-    cost = None if price is None else lambda tokens_in, tokens_out: (tokens_in * price[0] + tokens_out * price[1]) / 1e6
-    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)), earlier=earlier)
+    return Gate(limits, _price_of(spec.price), metered=bool(getattr(model, "metered", False)), earlier=earlier)
 
 
 def _note_time(folder: Path, seconds: float, calls: int, stopped: str) -> None:
@@ -331,7 +372,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
         manifest["encoder"] = next((asdict(part.encoder) for part in plan.parts if part.encoder), None)
         write_json(folder / "manifest.json", manifest)
     index = Index(folder / "records.jsonl")
-    usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0, "adopted": 0}
+    usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0, "adopted": 0, **batch.batched(folder)}
     marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
     path = folder / "scores.jsonl"
     places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.type in CHOICES}

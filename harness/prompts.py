@@ -231,10 +231,15 @@ def as_shown(sample: Sample, variant: int, letters: Iterable[str]) -> frozenset[
     return frozenset(shown[letter] for letter in letters)
 
 
+def step_by_step(task: TaskSpec) -> bool:
+    """Tell whether a task asks for an answer after each of the patient's turns."""
+    return task.type == "dialogue" and not (task.history == "given" and task.score_turns == "last")
+
+
 def step_count(task: TaskSpec, sample: Sample) -> int:
     """Return how many answers a sample asks for: one, or one after each of the patient's turns."""
     turns = sample.fields.get("turns") or []
-    if task.type != "dialogue" or (task.history == "given" and task.score_turns == "last"):
+    if not step_by_step(task):
         return 1
     return max(1, len([turn for turn in turns if turn["role"] == "user"]))
 

@@ -153,13 +153,15 @@ def _of_suite(found: Mapping[tuple[str, str], Column], suite: str) -> dict[tuple
 def cost(usage: Mapping[str, Any], price: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what all answers cost at a price per million tokens, and that price; nothing where no price is known.
 
-    The cost is None where the provider told no tokens. Adopted answers are priced too: it is what the answers are worth.
+    The cost is None where the provider told no tokens. Adopted answers are priced too: it is what the answers are worth. What came
+    through a batch interface cost half.
     """
     if price is None:
         return {}
     told = usage["tokens_in"] and usage["tokens_out"]
     spent = (usage["tokens_in"] * price["input"] + usage["tokens_out"] * price["output"]) / 1e6
-    return {"cost": spent if told else None, "price": dict(price)}
+    halved = usage.get("batch_tokens_in", 0) * price["input"] + usage.get("batch_tokens_out", 0) * price["output"]
+    return {"cost": spent - halved / 2e6 if told else None, "price": dict(price)}
 
 
 def _missing(row: Mapping[str, Any]) -> int:

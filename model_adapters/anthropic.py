@@ -14,8 +14,10 @@ from typing import Any
 from harness.errors import AdapterError, Fatal, Transient, UsageError
 from harness.types import Image, Message, Request, Response, Stop
 from model_adapters._http import (
+    AnthropicBatches,
     LeftOut,
     Place,
+    Protocol,
     address,
     client,
     count,
@@ -79,7 +81,22 @@ class Anthropic:
                 if answer is not None and filtered(answer.status, answer.text):
                     return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
                 raise translated(error, self._place) from None
-            return _response(loaded, time.perf_counter() - started, self._not_accepted(request))
+            return self._read(loaded, request, time.perf_counter() - started)
+
+    @property
+    def batches(self) -> AnthropicBatches:
+        """Return the batch interface for this model, with what was learnt so far about the fields that it takes."""
+        return AnthropicBatches(self._sdk, self._place, Protocol(self._params, self._read, self._left_out))
+
+    def _params(self, request: Request) -> dict[str, Any]:
+        wanted = self._sampling(request)
+        self._left_out.strip(wanted)
+        arguments = self._arguments(request, wanted)
+        extra = arguments.pop("extra_body", {})
+        return {**arguments, **extra}
+
+    def _read(self, loaded: Any, request: Request, seconds: float = 0.0) -> Response:
+        return _response(loaded, seconds, self._not_accepted(request))
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         s = request.sampling

@@ -14,7 +14,9 @@ from harness.errors import AdapterError, Fatal, RateLimited, Rejected, Transient
 from harness.types import Image, Message, Request, Response, Stop
 from model_adapters._http import (
     LeftOut,
+    OpenAIBatches,
     Place,
+    Protocol,
     address,
     chat_content,
     chat_response,
@@ -66,8 +68,7 @@ class OpenAI:
         if request.options:
             return await self._score(request)
         while True:
-            body = self._chat_body(request) if self._api == "chat" else self._responses_body(request)
-            self._left_out.strip(body)
+            body = self._body(request)
             started = time.perf_counter()
             try:
                 loaded = await self._send(body)
@@ -80,11 +81,22 @@ class OpenAI:
                 if answer is not None and filtered(answer.status, answer.text):
                     return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
                 raise translated(error, self._place) from None
-            seconds = time.perf_counter() - started
-            not_accepted = self._not_accepted(request)
-            if self._api == "chat":
-                return chat_response(loaded, seconds, not_accepted)
-            return _response(loaded, seconds, not_accepted)
+            return self._read(loaded, request, time.perf_counter() - started)
+
+    @property
+    def batches(self) -> OpenAIBatches:
+        """Return the batch interface for this model, with what was learnt so far about the fields that it takes."""
+        path = "/v1/chat/completions" if self._api == "chat" else "/v1/responses"
+        return OpenAIBatches(self._sdk, self._place, path, Protocol(self._body, self._read, self._left_out))
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        body = self._chat_body(request) if self._api == "chat" else self._responses_body(request)
+        self._left_out.strip(body)
+        return body
+
+    def _read(self, loaded: Any, request: Request, seconds: float = 0.0) -> Response:
+        read = chat_response if self._api == "chat" else _response
+        return read(loaded, seconds, self._not_accepted(request))
 
     async def _send(self, body: Mapping[str, Any]) -> Any:
         call = self._sdk.chat.completions if self._api == "chat" else self._sdk.responses

@@ -112,6 +112,11 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
         "--fresh", action="store_true", help="answer everything anew; earlier answers are set aside, not deleted"
     )
     work.add_argument("--strict", action="store_true", help="missing data is an error")
+    work.add_argument(
+        "--batch",
+        action="store_true",
+        help="ask through the provider's batch interface: half the price, answers within a day",
+    )
     work.add_argument("--data-root", type=Path, metavar="DIR", help="folder of pulled and imported data")
     add_output(work)
     return work
@@ -198,6 +203,7 @@ def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
         encoder=encoder_of(args),
         fresh=args.fresh,
         strict=args.strict,
+        batch=args.batch,
     )
 
 

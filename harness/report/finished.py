@@ -58,6 +58,10 @@ def _explained(summary: Mapping[str, Any]) -> list[str]:
     notes = []
     if summary.get("floors"):
         notes.append("by chance: guessing; for texts, the answers scored against shuffled references")
+    usage = summary.get("usage", {})
+    if "batch_tokens_in" in usage:
+        told = f"{usage['batch_tokens_in']:,} tokens in and {usage['batch_tokens_out']:,} out"
+        notes.append(f"through the provider's batch interface, at half the price: {told}")
     names = [name for metrics in summary["tasks"].values() for name in metrics]
     if any(name.startswith(("herb_", "slot_", "safety_", "dose_")) for name in names):
         notes.append("clinical metrics: for research, not medical advice; safety_… are rates of answers with a fault")

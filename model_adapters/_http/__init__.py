@@ -5,6 +5,7 @@ The one module that adapters may import from each other's side; importing it bri
 
 from __future__ import annotations
 
+from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protocol
 from model_adapters._http.chat import Chat, no_logprobs
 from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed
 from model_adapters._http.keys import address, endpoint, own_key, stated_key
@@ -12,9 +13,12 @@ from model_adapters._http.reading import chat_content, chat_response, count, dat
 from model_adapters._http.sdk import Refused, client, refused, translated
 
 __all__ = [
+    "AnthropicBatches",
     "Chat",
     "LeftOut",
+    "OpenAIBatches",
     "Place",
+    "Protocol",
     "Refused",
     "address",
     "chat_content",

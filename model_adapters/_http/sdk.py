@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import httpx2
 
 
+STREAMED = ("/content", "/results")
+"""Ends of paths whose bodies are files of many answers, read line by line: as large as they like."""
+
+
 class Refused(Exception):
     """A provider's answer other than 200, raised below the SDK, whose own errors lose part of it; `wait` is seconds or None."""
 
@@ -50,9 +54,10 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
     async def after(response: httpx2.Response) -> None:
         if response.status_code in faults.REDIRECTS:
             raise faults.redirected(place, response.headers.get("location", ""))
-        if int(response.headers.get("content-length") or 0) > faults.LARGEST_BODY:
-            raise faults.too_large()
-        response.stream = Capped(response.stream)
+        if response.status_code != 200 or not response.url.path.endswith(STREAMED):
+            if int(response.headers.get("content-length") or 0) > faults.LARGEST_BODY:
+                raise faults.too_large()
+            response.stream = Capped(response.stream)
         response.request.extensions["timeout"]["read"] = faults.SILENCE_S  # the first byte is here
         if response.status_code != 200:
             text = (await response.aread()).decode("utf-8", "replace")

@@ -1,0 +1,77 @@
+"""Asks through a provider's batch interface: half the price, answers within a day, and nothing is paid for twice.
+
+A run's questions go out in parts. What is about to be submitted is written down before it is (`batches.jsonl`, and the part's requests
+as a file beside it), and its id as soon as there is one. So a process that is killed anywhere finds its batches again: by the id, or,
+killed between the submission and the note, by the tag that the provider was given. The same command goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import orjson
+
+from harness.batch.api import DISCOUNT, BatchApi, interface
+from harness.batch.asking import Asking, Put, Tell, first, name_of
+from harness.batch.collecting import collect, found_again
+from harness.batch.notes import Notes, Part, batched, parts, refuse_if_open
+from harness.batch.submit import Submission
+from harness.engine import Todo
+from harness.limits import Limits
+from harness.store import explain
+from harness.types import Job, Model
+
+__all__ = ["DISCOUNT", "BatchApi", "batched", "interface", "parts", "refuse_if_open", "run"]
+
+
+async def run(
+    model: Model,
+    api: BatchApi,
+    todo: Iterator[Todo],
+    folder: Path,
+    put: Put,
+    identity: str,
+    limits: Limits,
+    tell: Tell,
+    cost: Callable[[float, float], float] | None = None,
+    used: tuple[int, int] = (0, 0),
+) -> tuple[int, str]:
+    """Submit what is not out yet, wait, and put one record for each outcome; return how many, and what stopped it early, if anything.
+
+    The first question of a session that submits something is asked at once and by itself: so it is known that the model answers and
+    which sampling fields it takes, before thousands go out. Raises adapter errors; what is out then is collected by the next call.
+    """
+    notes = Notes(folder)
+    asking = Asking(api, notes, put, identity, tell, cost, limits)
+    try:
+        out = [await found_again(asking, part) for part in parts(folder) if not part.closed]
+        old = [part for part in out if part is not None]
+        rest = _not_out(asking, old, todo)
+        new = [part async for part in Submission(asking, model, used, old).parts(rest)]
+        for _ in rest:  # what is not submitted now may yet be out since an earlier session
+            continue
+        for part in (*old, *new):
+            await collect(asking, part, str(part.batch))
+    finally:
+        notes.close()
+        await model.aclose()
+    return asking.put_count, asking.stopped
+
+
+def _not_out(asking: Asking, old: Sequence[Part], todo: Iterator[Todo]) -> Iterator[Job]:
+    """Yield the jobs that no part holds; those that one holds are set beside it."""
+    names: dict[str, str] = {}
+    for part in old:
+        asking.out[part.tag] = {}
+        with explain(asking.notes.file(part.tag)), asking.notes.file(part.tag).open("rb") as lines:
+            for line in lines:
+                name = str(orjson.loads(line)["custom_id"])
+                names[name.partition("-")[2]] = part.tag
+    for item in todo:
+        first(item.job)
+        tag = names.get(name_of("", item.job)[1:])
+        if tag is None:
+            yield item.job
+        else:
+            asking.out[tag][name_of(tag, item.job)] = item.job

@@ -1,0 +1,66 @@
+"""What a provider's batch interface has to offer, whichever adapter has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Protocol
+
+from harness.errors import UsageError
+from harness.types import Failure, Request, Response
+
+DISCOUNT = 0.5
+"""What is left of the price."""
+
+
+class Progress(Protocol):
+    """How far a batch is."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def done(self) -> int: ...
+
+    @property
+    def total(self) -> int: ...
+
+    @property
+    def said(self) -> str: ...
+
+
+class LeftOut(Protocol):
+    """The sampling fields that a model does not take."""
+
+    fields: tuple[str, ...]
+
+
+class BatchApi(Protocol):
+    """A provider's batch interface for one model. All may raise adapter errors; `Transient` from `submit`: it may have been made."""
+
+    most_requests: int
+    most_bytes: int
+    left_out: LeftOut
+
+    def line(self, name: str, request: Request) -> bytes: ...
+
+    async def submit(self, tag: str, file: Path) -> str: ...
+
+    async def find(self, tag: str, since: float, count: int) -> str | None: ...
+
+    async def progress(self, batch: str) -> Progress: ...
+
+    def results(
+        self, batch: str, asked: Callable[[str], Request | None]
+    ) -> AsyncIterator[tuple[str, Response | Failure]]: ...
+
+
+def interface(model: object, name: str) -> BatchApi:
+    """Return a model's batch interface; raise UsageError when its provider has none."""
+    found: BatchApi | None = getattr(model, "batches", None)
+    if found is None:
+        raise UsageError(
+            f"--batch: {name} has no batch interface here. OpenAI and Anthropic have one (openai/…, anthropic/…); "
+            "ask this model without --batch."
+        )
+    return found

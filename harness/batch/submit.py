@@ -1,0 +1,125 @@
+"""Jobs -> parts within the provider's limits and the user's budget -> batches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from harness import engine
+from harness.batch.asking import Asking, first, name_of
+from harness.batch.collecting import located
+from harness.batch.notes import Part
+from harness.errors import AdapterError, Rejected, Transient
+from harness.limits import prompt_tokens
+from harness.store import explain
+from harness.types import Failure, Job, Model, Request
+
+UPLOAD = 1800.0
+"""Seconds that a submission may take: a part may have 200 MB."""
+
+
+class Submission:
+    """Cuts jobs into parts within the provider's limits and the user's budget, and submits them."""
+
+    def __init__(self, asking: Asking, model: Model, used: tuple[int, int], old: Sequence[Part]) -> None:
+        self._asking, self._model = asking, model
+        self._in = used[0] + sum(part.tokens_in for part in old)
+        self._out = used[1] + sum(part.tokens_out for part in old)
+
+    async def parts(self, jobs: Iterator[Job]) -> AsyncIterator[Part]:
+        """Yield each part as soon as it is submitted."""
+        head = next(jobs, None)
+        if head is None:
+            return
+        if not self._affordable(first(head)) or not await self._first_alone(head):
+            return
+        waiting = next(jobs, None)
+        while waiting is not None and not self._asking.stopped:
+            made, waiting = self._written(waiting, jobs)
+            if made is not None:
+                yield await self._submitted(made)
+
+    async def _first_alone(self, job: Job) -> bool:
+        """Ask one question by itself; tell whether to go on. One that the provider refuses for what it says stops nothing."""
+        outcome = await engine.answer(self._model, first(job), self._asking.limits)
+        self._asking.keep(job, outcome)
+        if isinstance(outcome, Failure) and outcome.kind not in ("bad_request", "too_long"):
+            self._asking.stopped = f"the first question got no answer ({outcome.message}), so nothing was submitted"
+        return not self._asking.stopped
+
+    def _written(self, head: Job, jobs: Iterator[Job]) -> tuple[Part | None, Job | None]:
+        """Write a part's requests to its file; return the part, and the job that no longer fitted."""
+        asking, api = self._asking, self._asking.api
+        tag = secrets.token_hex(4)
+        file, size, before = asking.notes.file(tag), 0, (self._in, self._out)
+        held: dict[str, Job] = {}
+        waiting: Job | None = head
+        with explain(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as lines:
+                while waiting is not None and len(held) < api.most_requests:
+                    name = name_of(tag, waiting)
+                    try:
+                        line = api.line(name, first(waiting))
+                    except Rejected as error:
+                        asking.keep(waiting, Failure("bad_request", str(error), 1))
+                        waiting = next(jobs, None)
+                        continue
+                    if size + len(line) > api.most_bytes * 0.95 and held:
+                        break
+                    if not self._affordable(first(waiting)):
+                        break
+                    lines.write(line)
+                    size, held[name] = size + len(line), waiting
+                    waiting = next(jobs, None)
+                lines.flush()
+                os.fsync(lines.fileno())
+        if not held:
+            file.unlink()
+            return None, waiting
+        asking.out[tag] = held
+        most = (self._in - before[0], self._out - before[1])
+        return Part(tag, len(held), time.time(), tuple(api.left_out.fields), *most), waiting
+
+    def _affordable(self, request: Request) -> bool:
+        """Set a request's tokens aside, at most; tell whether the budget holds them."""
+        limits = self._asking.limits
+        tokens_in, tokens_out = self._in + prompt_tokens(request), self._out + request.sampling.max_tokens
+        if limits.max_total_tokens is not None and tokens_in + tokens_out > limits.max_total_tokens:
+            self._asking.stopped = f"--max-total-tokens {limits.max_total_tokens:,}: more questions might use more"
+        elif (
+            limits.max_cost is not None
+            and self._asking.cost
+            and self._asking.cost(tokens_in, tokens_out) > limits.max_cost
+        ):
+            self._asking.stopped = f"--max-cost {limits.max_cost:g}: more questions might cost more"
+        else:
+            self._in, self._out = tokens_in, tokens_out
+            return True
+        return False
+
+    async def _submitted(self, part: Part) -> Part:
+        """Submit a part: noted before, so that it can be found, and after, with its id."""
+        asking = self._asking
+        asking.notes.intent(part)
+        failed = 0
+        while True:
+            try:
+                async with asyncio.timeout(UPLOAD):
+                    batch: str | None = await asking.api.submit(part.tag, asking.notes.file(part.tag))
+            except (Transient, TimeoutError) as error:  # it may have been made all the same
+                asking.tell(f"a batch may have been submitted or not ({error or 'time-out'}): looking for it")
+                failed += 1
+                batch = await located(asking, part)
+                if batch is None and failed >= asking.limits.attempts:
+                    raise
+            except AdapterError:
+                asking.notes.closed(part.tag, "refused")
+                raise
+            if batch is not None:
+                out = asking.notes.submitted(part, batch)
+                asking.tell(f"submitted batch {batch}: {part.count:,} questions at half the price")
+                return out
