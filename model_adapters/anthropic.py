@@ -71,7 +71,7 @@ class Anthropic:
             started = time.perf_counter()
             try:
                 reply = await self._sdk.messages.with_raw_response.create(**self._arguments(request, wanted))
-                loaded = parsed(reply.http_response.content)
+                loaded = parsed(self._place.clean(reply.http_response.content))
             except AdapterError:
                 raise
             except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours

@@ -73,7 +73,7 @@ class Google:
                 reply = await self._sdk.aio.models.generate_content(
                     model=self._place.model, contents=contents, config=self._config(request, sampling)
                 )
-                loaded = parsed((reply.sdk_http_response.body or "").encode("utf-8", "replace"))
+                loaded = parsed(self._place.clean((reply.sdk_http_response.body or "").encode("utf-8", "replace")))
             except AdapterError:
                 raise
             except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours

@@ -101,7 +101,7 @@ class OpenAI:
     async def _send(self, body: Mapping[str, Any]) -> Any:
         call = self._sdk.chat.completions if self._api == "chat" else self._sdk.responses
         reply = await call.with_raw_response.create(**body)
-        return parsed(reply.http_response.content)
+        return parsed(self._place.clean(reply.http_response.content))
 
     def _not_accepted(self, request: Request) -> tuple[str, ...]:
         s = request.sampling

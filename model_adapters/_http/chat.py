@@ -94,7 +94,7 @@ class Chat:
                     raise faults.redirected(Place(url, self._place.model), reply.headers.get("location", ""))
                 if (reply.content_length or 0) > faults.LARGEST_BODY:
                     raise faults.too_large()
-                data = await _read(reply)
+                data = self._place.clean(await _read(reply))
                 wait = None if reply.status == 200 else faults.wait_of(reply.headers, data.decode("utf-8", "replace"))
                 return reply.status, data, wait
         except aiohttp.ClientConnectorError as error:

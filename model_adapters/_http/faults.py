@@ -21,6 +21,9 @@ CONNECT_S = 10.0
 SILENCE_S = 60.0
 """Seconds of silence within an answer that has begun: longer, and the connection is taken for broken."""
 
+SECRET = 12
+"""Characters from which on a key is taken for a secret, not for the placeholder that local servers want."""
+
 _REFUSES = re.compile(
     r"unexpected|unrecogni[sz]ed|unsupported|not support|unknown|extra|not permitted|not allowed|invalid|does not accept"
     r"|deprecated|may only be|only the default|cannot (?:both )?be|must be (?:unset|default)",
@@ -48,6 +51,10 @@ class Place:
     def hide(self, text: str) -> str:
         """Return the text without the key, for providers repeat keys in their messages."""
         return text.replace(self.key, "[key]") if self.key else text
+
+    def clean(self, data: bytes) -> bytes:
+        """Return an answer's bytes without the key: answers are stored. What is as short as a word (`none`, `EMPTY`) is left."""
+        return data.replace(self.key.encode(), b"[key]") if self.key and len(self.key) >= SECRET else data
 
 
 def fault(status: int, text: str, retry_after: float | None, place: Place) -> AdapterError:
