@@ -125,7 +125,8 @@ def floors(
     found: dict[str, float] = {}
     for use in uses:
         metric = get_metric(use.name)
-        if metric.higher_is_better and len(pairs) > 1:
+        judged_by_models = "panel" in use.options  # they have read no answer beside another one's reference
+        if metric.higher_is_better and len(pairs) > 1 and not judged_by_models:
             floor = shuffled_floor(pairs, metric, use.options, seed=0)
             if floor is not None:
                 found[use.name] = floor

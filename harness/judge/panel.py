@@ -93,7 +93,13 @@ class Panel:
 
     def opinions(self, sample: Sample, answer: str) -> list[Opinion]:
         """Return what each judge has said of an answer."""
-        return [self.opinion(one, question_of(sample, answer, self.wording, one.sampling)) for one in self.members]
+        found = []
+        asked: Question | None = None
+        for one in self.members:
+            if asked is None or asked.request.sampling != one.sampling:
+                asked = question_of(sample, answer, self.wording, one.sampling)
+            found.append(self.opinion(one, asked))
+        return found
 
     def opinion(self, member: Member, question: Question) -> Opinion:
         """Return what one judge has said to a question, replayed from the replies that are there."""

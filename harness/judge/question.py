@@ -120,10 +120,7 @@ def _block(boundary: str, name: str, text: str) -> str:
 
 def quoted(text: str) -> str:
     """Return a text as material: a bar before each line, template brackets widened, hidden characters written out."""
-    lines = text.strip().splitlines() or [""]  # at every kind of line break there is
-    return "\n".join(BAR + _CONTROL.sub(r"［\1］", _visible(line).translate(_WIDE)) for line in lines)
-
-
-def _visible(line: str) -> str:
-    hidden = {c for c in set(line) if c != "\t" and unicodedata.category(c) in _HIDDEN}
-    return line.translate({ord(c): f"\\u{ord(c):04x}" for c in hidden}) if hidden else line
+    lines = "\n".join(text.strip().splitlines())  # at every kind of line break there is
+    hidden = {c for c in set(lines) if c not in "\t\n" and unicodedata.category(c) in _HIDDEN}
+    shown = lines.translate({**_WIDE, **{ord(c): f"\\u{ord(c):04x}" for c in hidden}})
+    return BAR + _CONTROL.sub(r"［\1］", shown).replace("\n", f"\n{BAR}")

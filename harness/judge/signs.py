@@ -6,6 +6,7 @@ The list is short and plain: it finds the clumsy attempts that models and jokers
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.text import fold
 
@@ -33,6 +34,7 @@ _SIGNS = {
 _COMPILED = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _SIGNS.items()}
 
 
+@lru_cache(maxsize=1024)  # every judged metric asks about the same answers
 def signs(answer: str) -> tuple[str, ...]:
     """Return which kinds of signs an answer shows: `verdict`, `marks`, `orders`, `judge`, `template`; mostly none."""
     plain = fold(answer)
