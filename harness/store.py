@@ -124,10 +124,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
                 row = orjson.loads(line)
                 schema = row["schema"]
             except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-                raise UsageError(
-                    f"{path}:{number}: this line is damaged ({error}). Delete the line and run the same command again: "
-                    "only its answer is asked again."
-                ) from None
+                raise UsageError(f"{path}:{number}: this line is damaged ({error}). {_remedy(path)}") from None
             if schema != SCHEMA:
                 raise UsageError(
                     f"{path}:{number}: schema {schema}, but this version of tcm-eval reads schema {SCHEMA}. "
@@ -135,6 +132,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
                 )
             yield number, offset, row
             offset += len(line)
+
+
+def _remedy(path: Path) -> str:
+    if path.name == "scores.jsonl":
+        return f"Score the run again: tcm-eval score {path.parent}"
+    return "Delete the line and run the same command again: only its answer is asked again."
 
 
 def read(path: Path) -> Iterator[Record]:

@@ -65,7 +65,7 @@ class Table:
 def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
     """Return all tables in one form, ready to print or to save."""
     if form == "json":
-        return json.dumps({"schema": 1, "tables": [_plain(t) for t in tables]}, ensure_ascii=False, indent=1)
+        return plain_json({"schema": 1, "tables": [_plain(t) for t in tables]}, indent=1)
     if form == "csv":
         return _csv(tables)
     draw = {"table": lambda t: _terminal(t, width), "markdown": _markdown, "latex": _latex}[form]
@@ -93,16 +93,32 @@ def _cell(cell: Cell) -> dict[str, Any]:
 
 # ------------------------------------------------------------------ neutralising
 
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 
 
 def printable(text: str) -> str:
     """Return text safe for a terminal: no escape sequences, control characters or direction overrides; one line."""
     text = _ESCAPES.sub("", text)
-    return "".join(
-        c if c == " " or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else " "
-        for c in text
-    )
+    return "".join(c if c == " " or unicodedata.category(c) not in _UNSEEN else " " for c in text)
+
+
+_WORTH_A_LOOK = re.compile("[^ -~\\n\u3001-\u3029\u3041-\u3096\u3400-\u9fff\uff01-\uff5e]")
+
+
+def plain_json(value: Any, indent: int | None = None) -> str:
+    """Return JSON that shows harmlessly in a terminal: every text is whole, but what cannot be seen in it stands as an escape.
+
+    A float that is no number is `NaN`, as Python's own reader takes it.
+    """
+    return _WORTH_A_LOOK.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if unicodedata.category(character) not in _UNSEEN:
+        return character
+    return json.dumps(character, ensure_ascii=True)[1:-1] if character != "\x7f" else "\\u007f"
 
 
 def code_markdown(text: str) -> str:
@@ -118,9 +134,9 @@ def shortened(text: str, length: int) -> str:
 
 
 def for_csv(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
+    """Return text that no spreadsheet takes for a formula; Chinese and Japanese ones know the wide signs too."""
     text = printable(text)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and not _is_number(text) else text
+    return f"'{text}" if text.lstrip()[:1] in tuple("=+-@＝＋－＠") and not _is_number(text) else text
 
 
 def _is_number(text: str) -> bool:

@@ -21,8 +21,9 @@ def table(name: str = "m") -> Table:
 def test_every_form_holds_the_number_and_no_control_character(form: str) -> None:
     drawn = render([table(EVIL)], form)  # type: ignore[arg-type]
     assert "0.5" in drawn
-    if form != "json":
-        assert not any(c in drawn for c in "\x1b\u202e"), "escape sequences and direction overrides are gone"
+    assert not any(c in drawn for c in "\x1b\u202e"), "escape sequences and direction overrides are gone"
+    if form == "json":
+        assert json.loads(drawn)["tables"][0]["rows"][0]["name"] == EVIL
     assert "<script>" not in drawn or form in ("table", "csv", "json", "latex")
 
 
@@ -30,6 +31,9 @@ def test_a_formula_is_no_formula_in_a_csv_cell() -> None:
     assert (
         for_csv("=1+1") == "'=1+1"
         and for_csv("@x") == "'@x"
+        and for_csv("＝1+1") == "'＝1+1"
+        and for_csv("\t=1+1") == "' =1+1"
+        and for_csv("\x1b[31m=1+1") == "'=1+1"
         and for_csv("-0.5") == "-0.5"
         and for_csv("人参") == "人参"
     )

@@ -12,6 +12,7 @@ from harness.report.export.inspect_log import write_logs
 from harness.report.export.mlflow_run import write_mlflow
 from harness.report.export.staging import Written, staged
 from harness.report.export.tables import Frames, frames, write_csv, write_parquet
+from harness.report.export.trackers import check_lines
 from harness.report.export.wandb_run import write_wandb
 from harness.report.results import Run
 from harness.report.site.build import Reopen
@@ -35,10 +36,9 @@ def export(runs: Sequence[Run], to: To, folder: Path, reopen: Reopen) -> Written
         "lm-eval": write_lm_eval,
         "model-index": write_model_index,
     }
-    if to == "mlflow":
-        return write_mlflow(runs, folder)
-    if to == "wandb":
-        return write_wandb(runs, folder)
+    if to in ("wandb", "mlflow"):
+        check_lines(runs)
+        return write_mlflow(runs, folder) if to == "mlflow" else write_wandb(runs, folder)
     notes: list[str] = []
     with staged(folder) as stage:
         if to == "inspect":

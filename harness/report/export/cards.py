@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from harness.registry import get_metric
-from harness.report.export.staging import plain_json, plain_name
+from harness.report.export.staging import plain_name
 from harness.report.results import Run
-from harness.tables import printable
+from harness.tables import plain_json, printable
 
 Row = dict[str, Any]
 

@@ -24,12 +24,12 @@ from harness.errors import HarnessError
 from harness.plan import Plan
 from harness.registry import get_metric
 from harness.report.export.inspect_sample import Asked, sample_of, summary_of
-from harness.report.export.staging import plain_json, plain_name
+from harness.report.export.staging import plain_name
 from harness.report.results import Run
 from harness.report.site.build import Reopen
 from harness.report.site.samples import Entry, entries
 from harness.store import Index
-from harness.tables import printable
+from harness.tables import plain_json, printable
 
 Row = dict[str, Any]
 LOG_VERSION = 2

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 import shutil
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
 
 from harness.report.results import Run
 from harness.store import StorageError
@@ -100,22 +96,3 @@ def cannot_write(target: Path, why: str) -> StorageError:
 def plain_name(run: Run) -> str:
     """Return the subject's name on one line, without anything that cannot be seen."""
     return " ".join(printable(run.name).split()) or run.folder.name
-
-
-_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_WORTH_A_LOOK = re.compile("[^ -~\\n\u3001-\u3029\u3041-\u3096\u3400-\u9fff\uff01-\uff5e]")
-
-
-def plain_json(value: Any, indent: int | None = None) -> str:
-    """Return JSON that shows harmlessly in a terminal: every text is whole, but what cannot be seen in it stands as an escape.
-
-    A float that is no number is `NaN`, as Python's own reader takes it.
-    """
-    return _WORTH_A_LOOK.sub(_escaped, json.dumps(value, ensure_ascii=False, indent=indent))
-
-
-def _escaped(found: re.Match[str]) -> str:
-    character = found[0]
-    if unicodedata.category(character) not in _UNSEEN:
-        return character
-    return json.dumps(character, ensure_ascii=True)[1:-1] if character != "\x7f" else "\\u007f"

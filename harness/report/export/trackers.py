@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.report.export.staging import plain_json, plain_name
+from harness.report.export.staging import plain_name
 from harness.report.results import Run
 from harness.report.site.build import PRIVATE
-from harness.tables import printable
+from harness.store import read_lines
+from harness.tables import plain_json, printable
 
 PROJECT = "tcm-eval"
 FILES = ("manifest.json", "summary.json", "scores.jsonl", "records.jsonl")
@@ -56,6 +57,14 @@ def flat(value: Any, name: str = "") -> dict[str, str]:
             key: text for inner, one in value.items() for key, text in flat(one, f"{name}.{inner}".strip(".")).items()
         }
     return {name: printable(value if isinstance(value, str) else plain_json(value))}
+
+
+def check_lines(runs: Sequence[Run]) -> None:
+    """Raise UsageError for a damaged line in a run's files, which are handed on as they are."""
+    for run in runs:
+        for name in FILES[2:]:
+            for _ in read_lines(run.folder / name):
+                pass
 
 
 def copy_files(run: Run, folder: Path) -> list[Path]:
