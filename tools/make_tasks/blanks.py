@@ -18,6 +18,12 @@ from tools.make_tasks.medicinals import official
 
 LONGEST = 6
 """Characters of the longest answer that can fairly be asked word for word."""
+_WORDED = facts.DESCRIPTIONS | {
+    *("主", "辨证为", "主要病机为", "主要损伤为", "病候为", "理论依据为", "生理特性为", "概括为", "表现为证候"),
+    *("主要反映", "所辨为", "病位病性为"),
+    *("脉象为", "应时脉象为", "至数为", "共同特征为", "部位为", "四肢分布为", "循行部位为", "循行经过"),
+}
+"""Relations whose objects describe rather than name: others could say them in other words, and be right."""
 
 
 def blank(field: str, splits: Mapping[str, str]) -> Iterator[BlankDraft]:
@@ -205,7 +211,8 @@ def _facts(field: str, splits: Mapping[str, str]) -> Iterator[BlankDraft]:
         ):
             continue
         gap = facts.cloze(fact, fact.object[0])
-        if gap and fact.relation not in facts.DESCRIPTIONS and len(facts.same_gap(field)[gap]) == 1:
+        worded = fact.relation in _WORDED or fact.relation.endswith("表现为")
+        if gap and not worded and len(facts.same_gap(field)[gap]) == 1:
             yield _of_fact((fact,), f"{gap}。", (_spellings(fact),))
             by_term[fact.term, splits[f"fact:{fact.id}"]].append((fact, gap))
     for pairs in by_term.values():
@@ -222,6 +229,10 @@ def _spellings(fact: Fact) -> tuple[str, ...]:
         found.append(text.strip("《》"))
     if len(text) == 2 and text[0] in "春夏秋冬" and text[1] == "季":
         found.append(text[0])
+    if "与" in text:
+        found += [text.replace("与", joint) for joint in ("", "、", "和")]
+    if text.endswith("脉类"):
+        found.append(text.removesuffix("类"))
     if "栗" in text:
         found.append(text.replace("栗", "慄"))
     if "·" in text:

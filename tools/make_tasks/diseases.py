@@ -203,16 +203,21 @@ def _principle(field: str, case: Case) -> Iterator[Draft]:
 
 
 def _pattern(field: str, case: Case) -> Iterator[Draft]:
-    """From the principle and the formula back to the pattern."""
+    """From the principle and the formula back to the pattern.
+
+    A pattern of another disease is no distractor where the principle, or this pattern's name, has two of its characters:
+    it could be defended.
+    """
     own = case.pattern
-    if not own.formula or case.bare != own.name.split("-")[-1]:
+    if not own.formula or case.bare != own.name.split("-")[-1] or not case.bare.endswith("证"):
         return
-    fitting = kinds(own.formula)
+    fitting, texts = kinds(own.formula), [set(text) - set("，证之") for text in (own.principle, case.bare)]
     excluded = frozenset(
         c.bare
         for c in _all_cases()
         if (c.pattern.formula and kinds(c.pattern.formula) & fitting)
         or characters_shared(c.pattern.principle, own.principle) > 0.5
+        or (c.disease != case.disease and any(len(set(c.bare) & named) >= 2 for named in texts))
     )
     near = frozenset(c.bare for c in cases(field) if c.disease == case.disease)
     question = f"据《{BOOKS[field]}》，{case.disease.name}某证型治以{own.principle}，代表方为{own.formula}，该证型是"
