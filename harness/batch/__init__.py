@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from harness.batch.api import DISCOUNT, BatchApi, interface
+from harness.batch.api import DISCOUNT, PROVIDERS, BatchApi, interface
 from harness.batch.asking import Asking, Put, Tell, first, name_of
 from harness.batch.collecting import collect, found_again
 from harness.batch.notes import Notes, Part, batched, parts, refuse_if_open
@@ -22,7 +22,7 @@ from harness.limits import Limits
 from harness.store import explain
 from harness.types import Job, Model
 
-__all__ = ["DISCOUNT", "BatchApi", "batched", "interface", "parts", "refuse_if_open", "run"]
+__all__ = ["DISCOUNT", "PROVIDERS", "BatchApi", "batched", "interface", "parts", "refuse_if_open", "run"]
 
 
 async def run(

@@ -9,6 +9,9 @@ from typing import Protocol
 from harness.errors import UsageError
 from harness.types import Failure, Request, Response
 
+PROVIDERS = ("anthropic", "openai")
+"""The providers of ours whose models have `batches`."""
+
 DISCOUNT = 0.5
 """What is left of the price."""
 
@@ -60,7 +63,7 @@ def interface(model: object, name: str) -> BatchApi:
     found: BatchApi | None = getattr(model, "batches", None)
     if found is None:
         raise UsageError(
-            f"--batch: {name} has no batch interface here. OpenAI and Anthropic have one (openai/…, anthropic/…); "
-            "ask this model without --batch."
+            f"--batch: {name} has no batch interface here; these providers have: {', '.join(PROVIDERS)}. "
+            "Ask this model without --batch."
         )
     return found

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from harness.batch import PROVIDERS
 from harness.engine import Batched, answer
 from harness.errors import UsageError
 from harness.limits import Limits
@@ -90,6 +91,7 @@ def _way(way: Way, reason: str) -> list[str]:
     for key in dict.fromkeys(keys):
         lines += _field("key", f"environment variable {key}: {'set' if os.environ.get(key) else 'NOT set'}")
     lines += _field("settings", ", ".join(f"{key}={value}" for key, value in settings.items()))
+    lines += _field("batch", "half the price with --batch" if way.provider in PROVIDERS else "")
     lines += _field("needs", way.needs)
     return lines + _field("missing", reason or "nothing")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from harness.batch import collecting, parts
+from harness.batch import PROVIDERS, collecting, parts
 from harness.batch.notes import NOTES
+from harness.registry import get_adapter
 from harness.store import read
 from harness.types import Failure, Response
 from tests.conftest import TASK, make_suite
@@ -450,3 +452,13 @@ def test_a_separator_inside_a_text_ends_no_line(suite: Path, tmp_path: Path, tcm
     with serving_batches("openai", lambda _n, _t: said("第一行\u2028第二行\x85\n答案：A")) as server:
         assert tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))[0] == 0
     assert all(isinstance(o, Response) and "\u2028第二行" in o.text for o in outcomes(tmp_path / "r").values())
+
+
+def test_the_providers_that_are_said_to_have_batches_are_those_whose_models_have_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("openai", "anthropic", "google", "server"):
+        settings = {"check": False} if name == "server" else {}
+        model = get_adapter(name)("x", base_url="http://127.0.0.1:9/v1", **settings)
+        assert (getattr(model, "batches", None) is not None) == (name in PROVIDERS), name
+        asyncio.run(model.aclose())
