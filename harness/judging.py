@@ -6,7 +6,6 @@ run, and not where another run of the results folder has the reply.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -74,9 +73,13 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
     notes: list[str] = []
     prices = {f"judge:{subject.name}": _price(spec, subject) for subject in subjects}
     for subject in subjects:
-        model = subject.build()
+        model = engine.apart(subject.build)
         member = Member(subject.name, dict(model.identity), _sampling(spec, subject), price=_price(spec, subject))
-        _refuse_itself(plan.identity, member.identity, member.name, force=spec.force)
+        try:
+            _refuse_itself(plan.identity, member.identity, member.name, force=spec.force)
+        except UsageError:  # the same weights under another name: only the built model tells
+            engine.settled((Batched(model) if isinstance(model, BatchModel) else model).aclose())
+            raise
         notes += _relatives(plan.identity, member.identity, member.name)
         allowed = replace(spec, limits=_left(spec.limits, plan.folder / FILE, prices, member.role))
         gate = _ask(plan, allowed, member, model, panel.wording, watch or Silent())
@@ -145,7 +148,7 @@ def _relatives(candidate: Mapping[str, str], judged_by: Mapping[str, str], name:
     family = shared_family(candidate, judged_by)
     if family is None:
         return []
-    return [f"{name} seems to be of the candidate's family ({family}); judges tend to favour their own kind"]
+    return [f"{name} seems to be of the candidate's family ({family}); judges may favour their own kind"]
 
 
 def _set_aside(path: Path) -> None:
@@ -216,7 +219,7 @@ def _ask(
         gate = _gate(spec, limits, member, model, sum(total.values()))
         watch.follow(gate)
         try:
-            asyncio.run(engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate))
+            engine.settled(engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate))
         finally:
             watch.stop()
     return gate

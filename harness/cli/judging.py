@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         "judge",
         help="have models mark a run's dialogues and free texts, point by point",
         description="Have models mark the answers of a finished run. The same command again goes on where it stopped.",
-        epilog="example:\n  tcm-eval judge results/runs/NAME --judge openai/gpt-5 --judge claude-opus-4.1",
+        epilog="example:\n  tcm-eval judge results/runs/NAME --judge gpt-5 --judge gemini-2.5-pro",
     )
     judge.add_argument("run", type=Path, help="a run's folder")
     judge.add_argument(

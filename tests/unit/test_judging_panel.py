@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import IncompleteError, UsageError
+from harness.judge import is_same
 from harness.judging import estimate, judge
 from harness.limits import Limits
 from harness.pipeline import RunSpec, run
@@ -100,6 +101,14 @@ def test_a_model_does_not_judge_itself_unless_forced(tmp_path: Path, candidate: 
             judge(judges(done, server.url, "mock"))
         assert len(server.posts()) == asked
         assert judge(judges(done, server.url, "mock", force=True)).complete
+
+
+def test_the_same_weights_in_another_folder_are_the_same_model() -> None:
+    one = {"provider": "hf", "model": "first", "weights": "aa"}
+    assert is_same(one, {"provider": "hf", "model": "copy-of-first", "weights": "aa"})
+    assert not is_same(one, {"provider": "hf", "model": "first", "weights": "bb"}), "two checkpoints of one name"
+    assert is_same(one, {"provider": "server", "model": "somebody/First"}), "where weights cannot tell, the name does"
+    assert not is_same(one, {"provider": "server", "model": "second"})
 
 
 def test_a_judge_of_the_candidates_family_is_pointed_out(tmp_path: Path) -> None:
