@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from harness.errors import Fatal, RateLimited, Rejected, TooLong, Transient
 from harness.limits import Gate, Limits, Stopped
 from harness.types import BatchModel, Failure, FailureKind, Job, Model, Record, Request, Response
+
+_Result = TypeVar("_Result")
 
 WINDOW = 8
 """A batched model has this many batches in flight, so that it can put requests of like length together."""
@@ -225,3 +228,41 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
     return first
+
+
+def apart(call: Callable[[], _Result]) -> _Result:
+    """Return what a call gives, made in a thread of its own where an event loop is running already: it may start one itself."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return call()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+def settled(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Return what a coroutine gives, also where an event loop is running already, as in a notebook: then in a thread of its own.
+
+    An interruption cancels the work and waits until it has ended.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = Future()
+
+    async def noted() -> _Result:
+        task = asyncio.current_task()
+        if task is not None:
+            started.set_result((asyncio.get_running_loop(), task))
+        return await work
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(asyncio.run, noted())
+        try:
+            return running.result()
+        except BaseException:
+            if not running.done():
+                loop, task = started.result()
+                loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -228,7 +227,7 @@ def _prepare(
     parts = [
         prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}, spec.encoder) for task in tasks
     ]
-    model = subject.build()
+    model = engine.apart(subject.build)
     identity = dict(model.identity)
     if subject.own_system:
         identity["own_prompt"] = subject.own_system
@@ -288,18 +287,16 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
 
         todo = pending(plan, index, earlier, put)
         gate = _gate(plan, model, spec, limits, Used(index.tokens_in, index.tokens_out))
+        watch.follow(gate)
         started = time.monotonic()
         try:
             if api is None:
-                watch.follow(gate)
-                count = asyncio.run(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
+                count = engine.settled(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
             else:
                 used, half = (index.tokens_in, index.tokens_out), _price_of(spec.price, batch.DISCOUNT)
                 told = (gate.limits, watch.tell, half, used)
                 going = batch.run(asked, api, todo, plan.folder, put, plan.identity_key, *told)
-                count, gate.stopped = asyncio.run(going)
-                if gate.stopped:
-                    watch.tell(f"stopped: {gate.stopped}. All answers so far are kept; the same command goes on.")
+                count, gate.stopped = engine.settled(going)
         finally:
             watch.stop()
     if count:
