@@ -201,10 +201,10 @@ def estimate(spec: RunSpec) -> str:
             if price
             else "unknown (no price: --price INPUT,OUTPUT)"
         )
-        if price and spec.batch:
-            cost += " at half the price"
         if price and subject.price and not spec.price:
             cost += f" {subject.price.currency} (price of {subject.price.date}, {subject.price.source})"
+        if price and spec.batch:
+            cost += ", which is half the price"
         lines.append(
             f"{subject.name}: {requests:,} requests; at most {prompt:,} tokens in and {most:,} out; cost at most {cost}"
         )

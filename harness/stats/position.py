@@ -72,5 +72,6 @@ def position_bias(
     wider = t_quantile(tail, count - 1) / t_quantile(tail, 10**6)
     # A handful of equal answers shows no spread: the widest error of a single place is the least that can be said of all.
     least = max((p.high - p.low) / 2 for p in places if p.high is not None and p.low is not None)
-    off = max(float(np.quantile(noise, level)) * wider, least if not covariance.any() else 0.0)
+    equal = float(np.diag(covariance).max()) <= 1e-18
+    off = max(float(np.quantile(noise, level)) * wider, least if equal else 0.0)
     return PositionBias(bias, max(0.0, bias - off), min(1.0, bias + off), float(noise.mean()), level, places)

@@ -76,3 +76,12 @@ def test_the_order_of_answers_and_the_names_of_clusters_change_nothing() -> None
     assert second.bias == pytest.approx(first.bias)
     assert [p.mean for p in second.places] == pytest.approx([p.mean for p in first.places])
     assert (second.low, second.high) == pytest.approx((first.low, first.high), abs=0.01)
+
+
+def test_a_few_equal_answers_leave_room_for_doubt() -> None:
+    right = np.tile(np.eye(5, dtype=bool), (20, 1))
+    first = np.zeros_like(right)
+    first[:, 0] = True
+    found = position_bias(first, right, np.full(100, 5), np.repeat(np.arange(20), 5))
+    assert found.bias == pytest.approx(0.8)
+    assert found.low is not None and 0.5 < found.low < 0.75
