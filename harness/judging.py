@@ -77,6 +77,7 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
         member = Member(subject.name, dict(model.identity), _sampling(spec, subject), price=_price(spec, subject))
         try:
             _refuse_itself(plan.identity, member.identity, member.name, force=spec.force)
+            _refuse_another_name(panel, member)
         except UsageError:  # the same weights under another name: only the built model tells
             engine.settled((Batched(model) if isinstance(model, BatchModel) else model).aclose())
             raise
@@ -122,9 +123,9 @@ def _prepared(spec: JudgeSpec) -> tuple[Plan, list[Subject], Panel]:
     if not plan.parts:
         raise UsageError(f"{spec.run}: none of its tasks has answers that are texts, so there is nothing to judge")
     subjects = [resolve(name, spec.settings)[0] for name in spec.judges]
-    names = [subject.name for subject in subjects]
-    if twice := [name for name, n in Counter(names).items() if n > 1]:
-        raise UsageError(f"--judge {twice[0]} is given twice")
+    models = Counter((subject.provider, subject.model) for subject in subjects)
+    if twice := [f"{provider}/{model}" for (provider, model), n in models.items() if n > 1]:
+        raise UsageError(f"{twice[0]} is named as a judge twice: its marks would count twice")
     for subject in subjects:
         named = {"provider": subject.provider, "model": subject.model}
         _refuse_itself(plan.identity, named, subject.name, force=spec.force)
@@ -142,6 +143,12 @@ def _refuse_itself(candidate: Mapping[str, str], judged_by: Mapping[str, str], n
         raise UsageError(
             f"{name} gave these answers itself, and a model is no fair judge of its own. Name another judge, or use --force."
         )
+
+
+def _refuse_another_name(panel: Panel, member: Member) -> None:
+    for one in panel.members:
+        if one.name != member.name and one.identity == member.identity:
+            raise UsageError(f"{member.name} is the judge {one.name} by another name: its marks would count twice")
 
 
 def _relatives(candidate: Mapping[str, str], judged_by: Mapping[str, str], name: str) -> list[str]:

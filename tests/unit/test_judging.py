@@ -231,3 +231,10 @@ def test_a_wording_that_is_not_whole_is_refused(tmp_path: Path, text: str, messa
     words.write_text(text, "utf-8")
     with pytest.raises(UsageError, match=message):
         judge(judges(answered(tmp_path), "http://127.0.0.1:9/v1", wording=words))
+
+
+async def test_judging_works_where_an_event_loop_is_running_already(tmp_path: Path) -> None:
+    done = answered(tmp_path)
+    with serving(judging(by_words)) as server:
+        assert judge(judges(done, server.url)).complete
+    assert values(done.folder, "judge_rubric") == SHARES

@@ -12,6 +12,7 @@ from harness.errors import IncompleteError, UsageError
 from harness.judge import is_same
 from harness.judging import estimate, judge
 from harness.limits import Limits
+from harness.models import entries
 from harness.pipeline import RunSpec, run
 from harness.plan import Selection
 from tests.conftest import make_suite
@@ -103,6 +104,23 @@ def test_a_model_does_not_judge_itself_unless_forced(tmp_path: Path, candidate: 
         assert judge(judges(done, server.url, "mock", force=True)).complete
 
 
+def test_a_judge_under_two_names_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "registry.yaml"
+    own.write_text("alias-of-j1: { ways: [{ provider: server, model: j1 }] }\n", "utf-8")
+    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(own))
+    entries.cache_clear()
+    done = answered(tmp_path)
+    with serving(judging(by_words)) as server:
+        for names in (("server/j1", "server/j1"), ("server/j1", "alias-of-j1")):
+            with pytest.raises(UsageError, match="server/j1 is named as a judge twice"):
+                judge(replace(judges(done, server.url), judges=names))
+        assert not server.posts()
+        judge(judges(done, server.url))
+        with pytest.raises(UsageError, match="alias-of-j1 is the judge server/j1 by another name"):
+            judge(replace(judges(done, server.url), judges=("alias-of-j1",), add=True))
+    entries.cache_clear()
+
+
 def test_the_same_weights_in_another_folder_are_the_same_model() -> None:
     one = {"provider": "hf", "model": "first", "weights": "aa"}
     assert is_same(one, {"provider": "hf", "model": "copy-of-first", "weights": "aa"})
@@ -132,8 +150,6 @@ def test_a_run_without_texts_and_an_unfinished_run_cannot_be_judged(tmp_path: Pa
     (done.folder / "summary.json").unlink()
     with pytest.raises(IncompleteError, match="unfinished"):
         judge(judges(done, "http://127.0.0.1:9/v1"))
-    with pytest.raises(UsageError, match="given twice"):
-        judge(judges(answered(tmp_path / "b"), "http://127.0.0.1:9/v1", "j1", "j1"))
 
 
 def test_openais_own_sdk_judges_too_and_what_it_does_not_take_is_told(
