@@ -1,7 +1,7 @@
 """Which texts are too alike to be two options of one question.
 
-The rule holds for every pair of options, right or wrong. Were it kept for the right option alone, the others could be told
-from it without knowing anything: of two that say nearly the same neither would ever be right.
+The rule holds for a right option beside a wrong one, and for two wrong ones. Were it kept for the right option alone, the others
+could be told from it without knowing anything: of two that say nearly the same neither would ever be right.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from harness.knowledge.entries import Source
 
@@ -70,15 +70,6 @@ class BlankDraft:
     def key(self) -> str:
         """Return what tells this draft from all others."""
         return "|".join((self.template, self.discipline, *self.facts, self.question))
-
-
-@dataclass(slots=True)
-class Drafts:
-    """All that the templates made."""
-
-    single: list[Draft] = field(default_factory=list)
-    multiple: list[Draft] = field(default_factory=list)
-    blank: list[BlankDraft] = field(default_factory=list)
 
 
 def rank(seed: int, text: str) -> int:
