@@ -77,8 +77,8 @@ def two_runs(folder: Path) -> Path:
     return output
 
 
-def many(folder: Path, count: int) -> Path:
-    """Return a results folder with one run of `count` samples, written as files without asking a model."""
+def many(folder: Path, count: int, models: tuple[str, ...] = ("echo/first",)) -> Path:
+    """Return a results folder with a run of `count` samples for each model, written as files without asking one."""
     suite, output = folder / "many", folder / "results"
     suite.mkdir(parents=True)
     (suite / "choice.yaml").write_text(TASK, "utf-8")
@@ -90,20 +90,28 @@ def many(folder: Path, count: int) -> Path:
         return json.dumps({**kinds[i % 20], **changed}, ensure_ascii=False) + "\n"
 
     data.write_text(row(0), "utf-8")
-    args = ["run", "--model", "echo/first", "--tasks", "many", "--task-path", str(suite)]
-    assert main([*args, "--output", str(output), "--quiet"]) == 0
+    for model in models:
+        args = ["run", "--model", model, "--tasks", "many", "--task-path", str(suite)]
+        assert main([*args, "--output", str(output), "--quiet"]) == 0
     data.write_text("".join(map(row, range(count))), "utf-8")
-    run = next((output / "runs").iterdir())
+    for i, model in enumerate(models):
+        [run] = (output / "runs").glob(f"{model.replace('/', '-')}-*")
+        _fill(run, data, count, [row["answer"] for row in kinds], 3 + i)
+    return output
+
+
+def _fill(run: Path, data: Path, count: int, right: list[str], letters: int) -> None:
+    """Write a run's files as if its model had answered the first `letters` options in turn."""
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     manifest["tasks"]["many/choice"]["data"]["choice.jsonl"] = file_sha256(data)
     (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     line = '{"schema":1,"key":"%032x","task":"many/choice","sample":"n%d","repeat":0,"variant":0,"turn":0,"role":"candidate","response":{"text":"答案：%s。因为甘草调和诸药，第%d题"}}\n'
+    said = ["ABCDE"[i % letters] for i in range(count)]
     with (run / "records.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(line % (i, i, "ABCDE"[i % 3], i) for i in range(count))
+        file.writelines(line % (i, i, letter, i) for i, letter in enumerate(said))
     scores = [
-        Score("many/choice", f"n{i}", "accuracy", float(said == kinds[i % 20]["answer"]), "ok", said)
-        for i, said in ((i, "ABCDE"[i % 3]) for i in range(count))
+        Score("many/choice", f"n{i}", "accuracy", float(letter == right[i % 20]), "ok", letter)
+        for i, letter in enumerate(said)
     ]
     (run / "scores.jsonl").write_bytes(b"".join(map(encode_score, scores)))
     write_json(run / "summary.json", summary.of(manifest, scores, {}))
-    return output

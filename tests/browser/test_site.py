@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 GOOD, BAD = "7B-", "b-Mallory"
+needs_vega = pytest.mark.skipif(find_spec("vl_convert") is None, reason="pip install 'tcm-eval[site]' brings Vega")
 
 
 def run_id(site: Path, start: str) -> str:
@@ -100,6 +102,54 @@ def test_a_page_prints_light_whatever_the_theme(watched: Watched, site: Path) ->
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.get_by_label("Suite").is_visible() and page.locator("table.board").is_visible()
+
+
+@needs_vega
+def test_charts_answer_the_pointer_and_a_click_leads_to_the_run(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, "#/?suite=own")
+    page.wait_for_selector(".lively .plot-live svg")
+    assert page.locator(".dot-rows").first.is_hidden() and page.locator(".hint").first.is_visible()
+    mark = page.locator(".plot-live path[aria-roledescription=point]")
+    assert mark.count() == 2
+    mark.nth(1).hover()
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    told = page.locator("#vg-tooltip-element").inner_text()
+    assert "<b>Mallory</b>" in told and "95% interval" in told and "\u202e" not in told
+    assert page.locator("#vg-tooltip-element b, .plot-live b").count() == 0
+    mark.first.click()
+    page.wait_for_selector("h1:has-text('良医 7B')")
+    page.wait_for_selector(".lively .plot-live svg")
+
+
+@needs_vega
+def test_charts_come_after_the_page_and_only_where_there_are_some(watched: Watched, site: Path) -> None:
+    asked: list[str] = []
+    watched.page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page = visit(watched.page, site, f"#/samples/{run_id(site, GOOD)}")
+    page.wait_for_selector(".list-row")
+    page.wait_for_timeout(300)
+    assert "vega.js" not in asked
+    page.goto("about:blank")
+    asked.clear()
+    visit(page, site, "#/?suite=own")
+    page.wait_for_selector(".lively")
+    assert asked.index("vega.js") > asked.index("index.js")
+    first = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    script = page.evaluate(
+        "performance.getEntriesByType('resource').find((one) => one.name.endsWith('vega.js'))?.startTime ?? Infinity"
+    )
+    assert first < script
+
+
+def test_without_the_chart_library_the_still_charts_stay(watched: Watched, site: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(site, tmp_path / "copy"))
+    index = copy / "data" / "index.js"
+    index.write_text(index.read_text("utf-8").replace('"charts":true', '"charts":false'), "utf-8")
+    (copy / "vega.js").unlink(missing_ok=True)
+    page = visit(watched.page, copy, "#/?suite=own")
+    page.wait_for_timeout(300)
+    assert page.locator(".dot-rows .dot-row").count() == 3 and page.locator(".dot-rows").first.is_visible()
+    assert page.locator(".hint").first.is_hidden() and page.locator(".plot-live").count() == 0
 
 
 def test_published_numbers_stand_apart(watched: Watched, site: Path) -> None:

@@ -17,6 +17,7 @@ from harness.errors import HarnessError, UsageError
 from harness.plan import Plan
 from harness.registry import get_metric
 from harness.report.results import Published, Run, Unfinished, load
+from harness.report.site import charts
 from harness.report.site.samples import OUTCOMES, entries, in_full, in_list
 from harness.report.site.shards import INDEX_ROWS, Rows, Texts, put
 from harness.store import SCHEMA, Index, StorageError, read_json, write_json
@@ -63,7 +64,12 @@ def write(output: Path, target: Path, published: Sequence[Published], reopen: Re
                 notes.append(f"{run.folder}: shown without questions: {found['gone']}")
             samples += found["rows"]
             rows.append({"id": names[id(run)], **_board_row(run), **found})
-        put(folder, "index", _index(rows, published, left))
+        lively = charts.script()
+        if lively is None:
+            notes.append("charts are still: pip install 'tcm-eval[site]' makes them answer the pointer")
+        else:
+            (folder / charts.NAME).write_bytes(lively)
+        put(folder, "index", {**_index(rows, published, left), "charts": lively is not None})
         write_json(folder / MARK, {"schema": SCHEMA, "runs": [row["id"] for row in rows], "samples": samples})
     return Built(target, len(runs), samples, notes)
 

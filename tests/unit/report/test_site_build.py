@@ -13,12 +13,13 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.report.site import open_server
+from harness.report.site import charts, open_server
 from harness.report.site.shards import script
 from tests.browser.runs import HOSTILE, two_runs
 
@@ -96,6 +97,19 @@ def other_line_schema(run: Path) -> None:
     path.write_text(path.read_text("utf-8").replace('"schema":1', '"schema":7', 1), "utf-8")
 
 
+def damage_score(run: Path) -> None:
+    path = run / "scores.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:9], lines[9][:20] + b"\n", *lines[10:]]))
+
+
+def other_record_schema(run: Path) -> None:
+    path = run / "records.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[7] = lines[7].replace(b'"schema":1', b'"schema":2')
+    path.write_bytes(b"".join(lines))
+
+
 def lose_a_score(run: Path) -> None:
     path = run / "scores.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[1:]))
@@ -105,6 +119,8 @@ def lose_a_score(run: Path) -> None:
     ("damage", "message"),
     [
         (damage_line, "records.jsonl:5: this line is damaged"),
+        (damage_score, "scores.jsonl:10: this line is damaged"),
+        (other_record_schema, "records.jsonl:8: schema 2, but this version of tcm-eval reads schema 1"),
         (other_line_schema, "scores.jsonl:1: schema 7, but this version of tcm-eval reads schema 1"),
         (lose_a_score, "Score it again: tcm-eval score"),
     ],
@@ -134,6 +150,17 @@ def test_unfinished_runs_and_other_schemas_are_left_out_and_named(
     (other / "manifest.json").write_text(json.dumps({**manifest, "schema": 9}), "utf-8")
     code, _, err = tcm_eval("leaderboard", "--output", results, "--site", tmp_path / "site")
     assert code == 2 and "no finished run" in err and "schema 9" in err
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "summary.json"])
+@pytest.mark.parametrize("content", ["", '{"schema": 1, "run": ', "[]", '{"schema": 3}'])
+def test_a_run_whose_manifest_or_summary_is_damaged_is_left_out_and_named(
+    tcm_eval: Call, results: Path, tmp_path: Path, name: str, content: str
+) -> None:
+    (bad_run(results) / name).write_text(content, "utf-8")
+    code, out, err = tcm_eval("leaderboard", "--output", results, "--site", tmp_path / "site")
+    assert code == 0 and out.startswith("1 runs") and "Mallory" in err and name in err
+    assert "Traceback" not in err
 
 
 def test_two_subjects_of_one_name_stay_apart(tcm_eval: Call, results: Path, tmp_path: Path) -> None:
@@ -208,3 +235,25 @@ def test_view_builds_serves_and_ends_with_ctrl_c(results: Path) -> None:
             assert len(given(data.read())["runs"]) == 2
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+
+
+def test_without_the_chart_library_the_site_is_built_and_says_so(
+    tcm_eval: Call, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charts, "script", lambda: None)
+    code, _, err = tcm_eval("leaderboard", "--output", results, "--site", tmp_path / "site")
+    assert code == 0 and "tcm-eval[site]" in err and not (tmp_path / "site" / "vega.js").exists()
+    assert given((tmp_path / "site" / "data" / "index.js").read_bytes())["charts"] is False
+
+
+@pytest.mark.skipif(find_spec("vl_convert") is None, reason="pip install 'tcm-eval[site]' brings Vega")
+def test_the_chart_library_names_its_makers_and_no_foreign_script(
+    tcm_eval: Call, results: Path, tmp_path: Path
+) -> None:
+    assert tcm_eval("leaderboard", "--output", results, "--site", tmp_path / "site")[0] == 0
+    script = (tmp_path / "site" / "vega.js").read_bytes()
+    assert b"BSD-3-Clause" in script[:600] and len(script) < 1_500_000
+    assert not re.search(rb"\bimport\s*[({*\"']|\bexport\s+(default|\{)", script), (
+        "a plain script: modules do not load from file://"
+    )
+    assert given((tmp_path / "site" / "data" / "index.js").read_bytes())["charts"] is True

@@ -139,6 +139,10 @@ function publishedTables(index, suite) {
   });
 }
 
+function boardChart(title, rows, index) {
+  return dots(title, rows, [" Sort by another column to see that one.", Plots.hint()], (still) => Plots.place(still, index, () => Plots.dotted(title, rows)));
+}
+
 async function boardView(main, route) {
   const index = await TCM.keep("index");
   document.title = "Leaderboard · tcm-eval";
@@ -167,7 +171,8 @@ async function boardView(main, route) {
         : choose("Discipline", [["", "all disciplines"], ...index.disciplines.map((d) => [d, d])], now.discipline, (discipline) => change({ discipline, sort: "" })),
       choose("Metric", [["headline", "each task's own"], ...metrics.map((m) => [m, m])], now.metric, (metric) => change({ metric, sort: "" }))),
     rows.length ? boardTable(rows, columns, runs, now, change) : h("p", { class: "empty" }, runs.length ? "No number fits these filters." : "No run of this suite was measured here."),
-    at && rows.length > 1 ? dots(`${at.name}, ${at.metric}`, rows.filter((r) => at.rows.get(r.run.id)).map((r) => ({ label: subject(r.run, runs), row: at.rows.get(r.run.id), apart: r.trained }))) : "",
+    at && rows.length > 1 ? boardChart(`${at.name}, ${at.metric}`, rows.filter((r) => at.rows.get(r.run.id)).map((r) => ({ label: subject(r.run, runs), row: at.rows.get(r.run.id), apart: r.trained, go: link("run", r.run.id) })), index) : "",
     h("ul", { class: "notes" }, notes.map((n) => h("li", {}, n)), index.left.map((one) => h("li", {}, `Left out: ${one.run}: ${one.reason}`))),
+    at && rows.length > 1 ? costSection(rows, at, runs, now, index, change) : "",
     ...publishedTables(index, now.suite));
 }

@@ -22,16 +22,16 @@ function track(row, chance) {
   return line;
 }
 
-/** A chart of `rows`: {label, row: estimate, apart}; the scale runs from 0 to 1. */
-function dots(title, rows) {
+/** A chart of `rows`: {label, row: estimate, apart}; the scale runs from 0 to 1. `placed` puts the still chart where it belongs. */
+function dots(title, rows, hint = null, placed = (still) => still) {
   const chances = rows.map((r) => r.row && r.row.chance).filter((c) => typeof c === "number");
   const note = chances.length ? "Dot: mean. Bar: 95% interval. Dashed line: guessing." : "Dot: mean. Bar: 95% interval.";
-  return h("figure", { class: "dots" }, h("figcaption", {}, h("b", {}, title), " ", h("span", {}, note)),
-    h("div", { class: "dot-rows" },
+  return h("figure", { class: "dots" }, h("figcaption", {}, h("b", {}, title), " ", h("span", {}, note, hint)),
+    placed(h("div", { class: "dot-rows" },
       rows.map(({ label, row, apart }) => h("div", { class: apart ? "dot-row apart" : "dot-row" },
         h("span", { class: "dot-label" }, label), track(row, row && row.chance), h("span", { class: "num" }, number(row && row.mean)))),
       h("div", { class: "dot-row axis", "aria-hidden": "true" }, h("span", {}),
-        h("span", { class: "ticks" }, ["0", ".25", ".5", ".75", "1"].map((t) => h("span", {}, t))), h("span", {}))));
+        h("span", { class: "ticks" }, ["0", ".25", ".5", ".75", "1"].map((t) => h("span", {}, t))), h("span", {})))));
 }
 
 /** A bar whose parts are shares of a whole: `parts` are [name, count, class]. */

@@ -24,9 +24,11 @@ function speed(summary, sessions) {
     ["Answers", `${whole(use.calls)}${use.adopted ? `, ${whole(use.adopted)} of them adopted from earlier runs` : ""}`],
     ["Tokens in", use.tokens_in ? whole(use.tokens_in) : "not told by the provider"],
     ["Tokens out", use.tokens_out ? `${whole(use.tokens_out)}${use.calls ? `, ${number(use.tokens_out / use.calls, 1)} an answer` : ""}` : "not told by the provider"],
+    ["Cost", typeof use.cost === "number" ? `${Number(use.cost.toPrecision(4))} ${use.price.currency || "in the unit of --price"}, ${Number(((1000 * use.cost) / use.calls).toPrecision(4))} for 1,000 answers (a million tokens: ${use.price.input} in, ${use.price.output} out${use.price.date ? `, as of ${use.price.date}` : ""}; without discounts)`
+      : use.price ? "unknown: the provider told no tokens" : "unknown: no price (--price INPUT,OUTPUT)"],
     ["Time of all calls", use.seconds ? `${number(use.seconds, 1)} s` : ""],
     ["Time on the clock", wall ? `${number(wall, 1)} s in ${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}` : ""],
-    ["Speed", wall && asked ? `${number(asked / wall, 1)} answers a second` : ""],
+    ["Speed", wall && asked ? `${asked / wall < 100 ? number(asked / wall, 1) : whole(asked / wall)} answers a second` : ""],
   ]);
 }
 
@@ -36,18 +38,33 @@ function taskTable(manifest, summary) {
   return table(["Task and metric", "Mean", "95% interval", "By chance", "Parsed only", "n"], rows, "Results by task");
 }
 
-function disciplines(summary) {
+/** Dots by a label of the questions, such as their difficulty; "" where the data have none. */
+function byLabels(summary, index) {
+  const found = Object.entries(summary.suites || {}).flatMap(([suite, own]) => Object.entries(own.tags || {}).map(([tag, labels]) => [suite, tag, labels]));
+  return found.map(([suite, tag, labels]) => {
+    const metrics = [...new Set(Object.values(labels).flatMap((m) => Object.keys(m)))];
+    const metric = metrics.includes("accuracy") ? "accuracy" : metrics[0];
+    const rows = Object.entries(labels).filter(([, m]) => m[metric]).sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true })).map(([label, m]) => ({ label: `${tag} ${label}`, row: m[metric] }));
+    const title = `${suite}: ${metric} by ${tag}`;
+    return h("section", {}, h("h2", {}, `By ${tag}`),
+      dots(title, rows, Plots.hint(), (still) => Plots.place(still, index, () => Plots.dotted(title, rows))),
+      table([tag, "Mean", "95% interval", "By chance", "Parsed only", "n"], rows.map(({ label, row }) => [label, ...estimateCells(row)]), `${title}, as labelled in the data`));
+  });
+}
+
+function disciplines(summary, index) {
   const found = Object.entries(summary.disciplines || {});
   const metrics = [...new Set(found.flatMap(([, m]) => Object.keys(m)))];
   if (!metrics.length) return h("p", { class: "note" }, "The data of this run name no discipline.");
   let now = metrics.includes("accuracy") ? "accuracy" : metrics[0];
   const box = h("div", {});
+  const chart = (title, shown) => dots(title, shown, Plots.hint(), (still) => Plots.place(still, index, () => Plots.dotted(title, shown)));
   const draw = () => {
     const rows = found.filter(([, m]) => m[now]);
     const over = summary.overall[now] || {};
     const all = [["mean of disciplines", over.macro], ["all questions", over.micro]].filter(([, row]) => row);
     box.replaceChildren(
-      dots(`${now} by discipline`, rows.map(([label, m]) => ({ label, row: m[now] }))),
+      chart(`${now} by discipline`, rows.map(([label, m]) => ({ label, row: m[now] }))),
       table(["Discipline", "Mean", "95% interval", "By chance", "Parsed only", "n"],
         [...rows.map(([name, m]) => [name, ...estimateCells(m[now])]), ...all.map(([name, row]) => [name, ...estimateCells(row)])], `${now} by discipline, as numbers`));
   };
@@ -91,7 +108,8 @@ async function runView(main, route) {
       others.length ? h("a", { class: "button", href: `#/compare?b=${encodeURIComponent(run.id)}&a=${encodeURIComponent(others[0].id)}` }, "Compare with another run") : null),
     h("section", {}, h("h2", {}, "What became of the answers"), parts("Answers by outcome", tally),
       run.gone ? h("p", { class: "note" }, `Shown without questions: ${run.gone}`) : null),
-    h("section", {}, h("h2", {}, "By discipline"), disciplines(summary)),
+    h("section", {}, h("h2", {}, "By discipline"), disciplines(summary, index)),
+    ...byLabels(summary, index),
     h("section", {}, h("h2", {}, "By task"), taskTable(manifest, summary), countsTable(manifest, summary, index.statuses)),
     speed(summary, sessions),
     facts("Who answered", [["Name", run.name], ...Object.entries(run.identity).map(([k, v]) => [k.replaceAll("_", " "), asText(v)]), ["Versions told", (summary.model_versions || []).join(", ")]]),

@@ -61,7 +61,7 @@ function safetyView(sample) {
 
 function metricsView(sample) {
   return table(["Metric", "Value", "Status", "Parts"], sample.metrics.map((m) => [m.name, number(m.value), m.status,
-    Object.entries(m.parts).map(([k, v]) => `${k} ${Number.isInteger(v) ? v : number(v)}`).join(", ") || "–"]), "Metrics");
+    h("span", { class: "aside" }, Object.entries(m.parts).map(([k, v]) => `${k} ${Number.isInteger(v) ? v : number(v)}`).join(", ") || "–")]), "Metrics");
 }
 
 function readView(sample) {
