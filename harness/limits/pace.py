@@ -21,7 +21,7 @@ NARROWING = 0.1
 """A bucket that stood full for a while makes a measurement too low: each unit leads this share of the way to what was refused."""
 DOUBLING = 3.0
 """While the rate is not measured yet, it doubles in so many units of time; in so many seconds up to half of an earlier measurement."""
-UNIT_REQUESTS, LONGEST_UNIT_S = 5, 10.0
+UNIT_REQUESTS, LONGEST_UNIT_S = 10, 30.0
 """A unit is a second, or the time of so many requests where that is longer: a refusal in ten requests would be too many."""
 ENOUGH = 30
 """Requests between two refusals that make a measurement precise to a few in a hundred."""
@@ -77,7 +77,8 @@ class Pace:
             if seconds < back:
                 return float(start * 2 ** (seconds / DOUBLING))
             start, seconds = half, seconds - back
-        return float(start * 2 ** min(20.0, seconds / _unit(start) / DOUBLING))
+        unit = min(LONGEST_UNIT_S / 3, max(1.0, UNIT_REQUESTS / 2 / start))  # there is less to lose than to learn
+        return float(start * 2 ** min(20.0, seconds / unit / DOUBLING))
 
     def cut(self, at: float, number: int, now: float) -> None:
         """Learn from the refusal of the request that went at `at`, after `number` others; it is known since `now`."""
@@ -112,9 +113,11 @@ class Pace:
         accepted = passed / max(1e-3, mark.at - first.at)
         self.rate = max(SLOWEST, min(self._tried, max(self._tried / 2, accepted)))
 
-    def wait_until(self, now: float) -> None:
-        """Start the time after the last refusal only at `now`: the provider asked for a wait until then."""
-        self._since = max(self._since, now)
+    def wait_until(self, end: float) -> None:
+        """Start the time after the last refusal only at `end`: the provider asked for a wait until then. A long one saves enough."""
+        if end > self._since:
+            unit = _unit(self.rate) if self.measured else 0.0
+            self._since = end - (SAVING_S * unit if end - self._since > unit / 2 else 0.0)
 
 
 def _unit(rate: float) -> float:
