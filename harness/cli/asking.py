@@ -139,7 +139,7 @@ def add_limits(work: Any) -> None:
     work.add_argument(
         "--adaptive",
         action=argparse.BooleanOptionalAction,
-        help="find the number in flight, up to --concurrency, and slow down when told (default: where a key is used)",
+        help="find the number in flight, up to --concurrency, and slow down when told (default: where a key is used, elsewhere once told)",
     )
     work.add_argument(
         "--patience",
@@ -149,8 +149,15 @@ def add_limits(work: Any) -> None:
         help="go on trying this long while nobody gets an answer (default: 120)",
     )
     work.add_argument("--max-failures", type=amount, metavar="N", help="stop after N failures, or below 1 a share")
-    work.add_argument("--max-total-tokens", type=positive, metavar="N", help="stop before this call uses more tokens")
-    work.add_argument("--max-cost", type=amount, metavar="AMOUNT", help="stop before this call costs more")
+    work.add_argument(
+        "--max-total-tokens",
+        type=positive,
+        metavar="N",
+        help="stop before the run has used more, all its sessions counted",
+    )
+    work.add_argument(
+        "--max-cost", type=amount, metavar="AMOUNT", help="stop before the run has cost more, all its sessions counted"
+    )
     work.add_argument("--price", type=price, metavar="INPUT,OUTPUT", help="price of a million tokens in and out")
     work.add_argument("--dry-run", action="store_true", help="say how much would be asked and what it costs at most")
 
