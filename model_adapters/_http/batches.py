@@ -269,9 +269,9 @@ async def _lines(call: Any, place: Place) -> AsyncIterator[Mapping[str, Any]]:
                 *whole, rest = (rest + chunk).split(b"\n")
                 for line in whole:
                     if line.strip():
-                        yield mapping(parsed(line))
+                        yield mapping(parsed(place.clean(line)))
         if rest.strip():
-            yield mapping(parsed(rest))
+            yield mapping(parsed(place.clean(rest)))
     except AdapterError:
         raise
     except Exception as error:  # noqa: BLE001 - as above

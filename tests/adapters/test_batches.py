@@ -97,13 +97,24 @@ def test_the_key_stands_in_no_file_and_every_request_carries_it(
 
 
 @both
+def test_an_answer_that_repeats_the_key_is_kept_without_it(
+    provider: str, suite: Path, tmp_path: Path, tcm_eval: Call
+) -> None:
+    leaky = said(f"{KEY}：答案：A") if provider == "openai" else said_by_anthropic(f"{KEY}：答案：A")
+    with serving_batches(provider, lambda name, _t: leaky if name != "live" else "ok") as server:
+        code, out, err = tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))
+    written = b"".join(path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file())
+    assert code == 0 and KEY.encode() not in written and b"[key]" in written and KEY not in out + err
+
+
+@both
 def test_the_cost_of_a_batch_is_half_and_is_said(provider: str, suite: Path, tmp_path: Path, tcm_eval: Call) -> None:
     with serving_batches(provider) as server:
         priced = ("--price", "10,20", "--batch")
         code, out, _ = tcm_eval(*command(server, suite, tmp_path / "r", *priced, "--dry-run"))
         assert code == 0 and "which is half the price" in out and not server.headers
         full = float(tcm_eval(*command(server, suite, tmp_path / "r", "--price", "10,20", "--dry-run"))[1].split()[-1])
-        assert float(out.split("cost at most ")[1].split()[0]) == pytest.approx(full / 2, abs=0.01)
+        assert float(out.split("cost at most ")[1].split(",")[0]) == pytest.approx(full / 2, abs=0.01)
         code, out, _ = tcm_eval(*command(server, suite, tmp_path / "r", *priced, "--json"))
     usage = json.loads(out.splitlines()[-1])["summary"]["usage"]
     one = (7 * 10 + (3 if provider == "openai" else 5) * 20) / 1e6

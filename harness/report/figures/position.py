@@ -18,10 +18,6 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "{task}, each question in {k} rotations of its options; lines are 95% intervals.",
         "{task}，每题按选项的 {k} 种轮换提问；横线为 95% 置信区间。",
     ),
-    "one": (
-        "{task}, in the data's order only: what a model does not know may lie unevenly over the letters; lines are 95% intervals.",
-        "{task}，仅按数据原有顺序提问：模型不会的题在各字母间未必均匀；横线为 95% 置信区间。",
-    ),
     "number": (
         "Position bias: the share of answers that would have to move to another letter; the tick is what chance alone would show.",
         "位置偏差：须移到其他字母的回答比例；短线为仅由偶然造成的水平。",
@@ -31,25 +27,25 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 
 def by_position(runs: Sequence[Run], suite: str) -> Iterator[tuple[str, Numbers]]:
-    """Yield (task, numbers) of every choice task: a column a letter, and the position bias; rows in the order of the bias.
+    """Yield (task, numbers) of every choice task that was asked in rotations: a column a letter, and the position bias.
 
-    Only runs that were asked alike share a figure: the most of them, rotated before unrotated ones. A point's `chance` is the level
-    of chance of the bias.
+    Only runs that were asked alike share a figure: the most of them. Rows are in the order of the bias. A point's `chance` is the
+    level of chance of the bias.
     """
-    tasks = dict.fromkeys(t for run in runs for t in run.summary.get("position", {}) if t.partition("/")[0] == suite)
+    rotated = [(run, task) for run in runs for task in run.summary.get("position", {}) if _rotations(run, task) > 1]
+    tasks = dict.fromkeys(task for _, task in rotated if task.partition("/")[0] == suite)
     for task in tasks:
         groups: dict[str, list[Run]] = {}
-        for run in runs:
-            if task in run.summary.get("position", {}):
+        for run, of in rotated:
+            if of == task:
                 groups.setdefault(_asked(run, task), []).append(run)
-        most = max(groups.values(), key=lambda group: (_rotations(group[0], task) > 1, len(group)))
+        most = max(groups.values(), key=len)
         names = labels(runs)
         rows = [_row(run, task, names, suite) for run in most]
         rows.sort(key=lambda row: row.points[BIAS].value)
         letters = list(dict.fromkeys(letter for run in most for letter in run.summary["position"][task]["places"]))
         left = [names[str(run.folder)] for group in groups.values() if group is not most for run in group]
-        k = _rotations(most[0], task)
-        notes = [("rotated" if k > 1 else "one", {"task": task, "k": str(k)}), ("number", {})]
+        notes = [("rotated", {"task": task, "k": str(_rotations(most[0], task))}), ("number", {})]
         notes += [("left", {"models": ", ".join(left)})] if left else []
         yield task.partition("/")[2], Numbers(suite, BIAS, [*sorted(letters), BIAS], rows, notes)
 
