@@ -71,8 +71,8 @@ def sample_of(entry: Entry, asked: Asked) -> Row:
 
 
 def _input(entry: Entry, messages: Sequence[Row]) -> str | list[Row]:
-    """Return the question as the data has it, or what was sent where a task has none, as a dialogue."""
-    if entry.job is not None and entry.job.sample.question:
+    """Return the question as the data has it, or what was sent where it is a dialogue or there is none."""
+    if entry.job is not None and entry.job.sample.question and not entry.job.sample.fields.get("turns"):
         return entry.job.sample.question
     return [message for message in messages if message.get("source") != "generate"]
 

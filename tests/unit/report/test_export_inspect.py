@@ -160,6 +160,16 @@ def test_usage_is_summed_and_cached_tokens_stand_apart(suite: Path, tmp_path: Pa
     assert all(s["output"]["model"] == "mock-2026" and s["total_time"] > 0 for s in samples)
 
 
+def test_a_dialogue_is_a_conversation(tmp_path: Path, tcm_eval: Call) -> None:
+    command = ("run", "--model", "guess", "--tasks", "tcm_core/dialogue", "--limit", "2", "--output", tmp_path / "r")
+    assert tcm_eval(*command, "--quiet")[0] == 0
+    (file,) = export([tmp_path / "r"], "inspect", tmp_path / "logs").files
+    sample = next(part for name, part in parts(file).items() if name.startswith("samples/"))
+    roles = [message["role"] for message in sample["input"]]
+    assert "assistant" in roles and roles[-1] == "user" and sample["messages"][:-1] == sample["input"]
+    assert sample["messages"][-1]["source"] == "generate" and "证候诊断" in sample["target"][0]
+
+
 def test_a_run_whose_questions_are_gone_is_written_without_them(suite: Path, tmp_path: Path, tcm_eval: Call) -> None:
     command = ("run", "--model", "guess", "--tasks", "own", "--task-path", suite, "--output", tmp_path / "r", "--quiet")
     assert tcm_eval(*command)[0] == 0
