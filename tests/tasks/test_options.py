@@ -27,6 +27,11 @@ POOLS = {
 }
 
 
+def knowledge(name: str) -> list[dict[str, Any]]:
+    path = DATA.parents[2] / "harness" / "knowledge" / f"{name}.jsonl"
+    return [orjson.loads(line) for line in path.read_bytes().splitlines()]
+
+
 def items(name: str) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in (DATA / f"{name}.jsonl").read_bytes().splitlines()]
 
@@ -96,6 +101,28 @@ def test_no_string_is_often_a_distractor_and_hardly_ever_right() -> None:
         for letter, text in item["options"].items():
             places[item["discipline"], item["template"], item["split"], text][letter == item["answer"]] += 1
     assert [key for key, c in places.items() if c[False] - 4 * c[True] > 5] == []
+
+
+def test_a_pattern_is_asked_by_names_of_patterns_and_none_of_another_disease_repeats_the_principle() -> None:
+    asked = [i for i in items("single_choice") if i["template"] == "disease-pattern"]
+    assert len(asked) > 100
+    own = {(d["name"], p["name"].split("-")[-1].split("（")[0]) for d in knowledge("diseases") for p in d["patterns"]}
+    for item in asked:
+        disease, principle = item["facts"][0].split(":")[1].split("/")[0], item["question"].split("治以")[1]
+        principle = principle.split("，代表方为")[0]
+        for letter, text in item["options"].items():
+            assert text.endswith("证")
+            if letter != item["answer"] and (disease, text) not in own:
+                assert len((set(text) & set(principle)) - set("，证之")) < 2, item["id"]
+
+
+def test_a_blank_asks_for_names_and_accepts_two_organs_with_and_without_a_joint() -> None:
+    facts = {f["id"]: f for name in ("fundamentals", "diagnostics") for f in knowledge(name)}
+    asked = [facts[fact] for i in items("fill_blank") if i["template"].startswith("blank-fact") for fact in i["facts"]]
+    assert len(asked) > 100
+    assert {f["relation"] for f in asked} & {"主", "主要反映", "所辨为", "脉象为", "舌象表现为", "定义为"} == set()
+    guan = next(i for i in items("fill_blank") if i["question"] == "寸口分候脏腑，右关候____。")
+    assert {"脾与胃", "脾胃", "脾、胃"} <= set(guan["answer"][0])
 
 
 def _draft(number: int, right: str) -> Draft:
