@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.datasets import census, stream
+from harness.datasets import census, pick, stream, text_of
 from harness.errors import UsageError
 from harness.prompts import Prompter, Style, reference_answer
 from harness.registry import get_extractor, get_metric
+from harness.rows import rows
 from harness.specs import TaskSpec
 from harness.suites import Catalogue
 from harness.text import fold
-from harness.types import Blanks, Case, Choice, Reference, Sample, Sampling
+from harness.types import DISCIPLINES, Blanks, Case, Choice, Reference, Sample, Sampling
 
 Level = Literal["error", "warning"]
 
@@ -37,7 +38,28 @@ def check(catalogue: Catalogue, task: TaskSpec) -> list[Finding]:
         samples = list(stream(catalogue, task))
     except UsageError as error:
         return [Finding("error", "data", (), str(error))]
-    return [*_duplicates(samples), *_options(samples), *_oracle(task, samples), *_splits(samples)]
+    found = [*_duplicates(samples), *_options(samples), *_oracle(task, samples), *_splits(samples)]
+    return [*found, *_disciplines(catalogue, task)]
+
+
+def _disciplines(catalogue: Catalogue, task: TaskSpec) -> Iterator[Finding]:
+    """Name the values of a discipline column that are none of the seven: such items stand in no discipline's score."""
+    rule = task.columns.discipline
+    if rule is None or rule.column is None:
+        return
+    strange: Counter[str] = Counter()
+    for path in catalogue.data_files(task):
+        for where, row in rows(path):
+            value = text_of(pick(row, rule.column, where)).strip()
+            if value and rule.map.get(value, value) not in DISCIPLINES:
+                strange[value] += 1
+    if strange:
+        values = ", ".join(f"{value} ({n})" for value, n in strange.most_common(12))
+        more = ", ..." if len(strange) > 12 else ""
+        cure = f"name them in columns.discipline.map; known: {', '.join(DISCIPLINES)}"
+        yield Finding(
+            "warning", "no discipline", (), f"these values of '{rule.column}' are none: {values}{more}; {cure}"
+        )
 
 
 def _question(sample: Sample) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import orjson
 
@@ -25,7 +27,10 @@ def rows(path: Path) -> Iterator[Row]:
     try:
         yield from reader(path)
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}). Save the file as UTF-8.") from None
+        raise UsageError(
+            f"{path}: not UTF-8 ({error.reason} at byte {error.start}). Save the file as UTF-8 (Excel: 'CSV UTF-8'), "
+            f"or, if it is GBK: iconv -f GB18030 -t UTF-8 {path.name} > utf8{path.suffix}"
+        ) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
 
@@ -70,29 +75,45 @@ def _separated(delimiter: str) -> Callable[[Path], Iterator[Row]]:
     def read(path: Path) -> Iterator[Row]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, delimiter=delimiter)
-            header = next(reader, None)
-            if not header:
-                raise UsageError(f"{path}: empty; expected a first line with column names")
-            for cells in reader:
-                if not any(cells):
-                    continue
-                if len(cells) != len(header):
-                    raise UsageError(
-                        f"{path}:{reader.line_num}: malformed row: {len(cells)} cells, the header names {len(header)} columns"
-                    )
-                yield f"{path}:{reader.line_num}", dict(zip(header, cells, strict=True))
+            try:
+                header = next(reader, None)
+                if not header:
+                    raise UsageError(f"{path}: empty; expected a first line with column names")
+                _once(header, f"{path}:1")
+                for cells in reader:
+                    if not any(cells):
+                        continue
+                    if len(cells) != len(header):
+                        raise UsageError(
+                            f"{path}:{reader.line_num}: malformed row: {len(cells)} cells, "
+                            f"the header names {len(header)} columns"
+                        )
+                    yield f"{path}:{reader.line_num}", dict(zip(header, cells, strict=True))
+            except csv.Error as error:
+                raise UsageError(f"{path}:{reader.line_num}: malformed row: {error}") from None
 
     return read
 
 
+def _once(header: list[str], where: str) -> None:
+    """Raise UsageError where a column's name stands twice: the first of them would be lost."""
+    twice = [name for name, n in Counter(filter(None, header)).items() if n > 1]
+    if twice:
+        raise UsageError(f"{where}: two columns are named '{twice[0]}'. Give each a name of its own.")
+
+
 def _xlsx(path: Path) -> Iterator[Row]:
     openpyxl = _need("openpyxl", path)
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (BadZipFile, KeyError, ValueError) as error:
+        raise UsageError(f"{path} is not an xlsx file: {error}") from None
     try:
         lines = book.worksheets[0].iter_rows(values_only=True)
         header = [str(cell) if cell is not None else "" for cell in next(lines, ())]
         if not any(header):
             raise UsageError(f"{path}: empty; expected a first row with column names")
+        _once(header, f"{path}:1")
         for number, cells in enumerate(lines, 2):
             if any(cell is not None for cell in cells):
                 yield f"{path}:{number}", {h: c for h, c in zip(header, cells, strict=False) if h}

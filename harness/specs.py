@@ -229,7 +229,7 @@ def parse(model: type[Any], file: Path, **defaults: str) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise UsageError(f"{file} is not YAML: {error}") from None
+        raise UsageError(f"{file} is not YAML: {error}".replace('in "<unicode string>", ', "in ")) from None
     if not isinstance(raw, dict):
         raise UsageError(f"{file}: expected keys and values, found {type(raw).__name__}")
     try:
@@ -241,7 +241,8 @@ def parse(model: type[Any], file: Path, **defaults: str) -> Any:
 def _explain(model: type[BaseModel], file: Path, error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{file}: {where}: {error['msg']}"
+        said = error["msg"].removeprefix("Value error, ")
+        return f"{file}: {where}: {said}" if where else f"{file}: {said}"
     known = _known_keys(model, [str(part) for part in error["loc"][:-1]])
     close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
     meant = f" Did you mean '{close[0]}'?" if close else ""

@@ -52,10 +52,11 @@ class Catalogue:
         if (folder / "suite.yaml").is_file():
             self._own.add(self._add_folder(folder))
             return
-        name = "".join(c if c.isalnum() else "_" for c in folder.resolve().name.lower()).strip("_") or "own"
-        if name in self.suites:
+        title = folder.resolve().name
+        name = "".join(c if c.isascii() and c.isalnum() else "_" for c in title.lower()).strip("_") or "own"
+        while name in self.suites:
             name = f"own_{name}"
-        self.suites[name] = Suite(name=name, title=folder.name, licence="not stated")
+        self.suites[name] = Suite(name=name, title=title, licence="not stated")
         self._folders[name] = folder
         self._own.add(name)
 
@@ -110,7 +111,10 @@ class Catalogue:
         return here, absent
 
     def bring(self, suite: str) -> str:
-        """Return the command that brings a suite's data."""
+        """Return what brings a suite's data: a command, or the places where the files of a user's own suite have to lie."""
+        if suite in self._own:
+            lacking = {str(self.path_of(task, name)) for task in self.tasks(suite) for name in self.missing(task)}
+            return f"put it there: {', '.join(sorted(lacking))}  (or name another folder with --data-path)"
         if any(file.url for file in self.suites[suite].files.values()):
             return f"tcm-eval data pull {suite}  (or from a folder: tcm-eval data import FOLDER)"
         return "tcm-eval data import FOLDER"

@@ -18,7 +18,7 @@ from harness.registry import adapter_names, plugin_states
 from harness.specs import Language, TaskSpec
 from harness.suites import Catalogue
 from harness.tables import Cell, Table, printable, render
-from harness.types import Sampling
+from harness.types import Blanks, Case, Choice, Sampling, Target
 
 
 def tasks_text(catalogue: Catalogue) -> str:
@@ -32,7 +32,7 @@ def tasks_text(catalogue: Catalogue) -> str:
             rows.append((task.id, [Cell(text=task.type), Cell(text=here), Cell(text=metrics)]))
         notes = [f"licence {suite.licence}"]
         if any(catalogue.missing(task) for task in catalogue.tasks(name)):
-            notes.append(f"bring its data: {catalogue.bring(name)}")
+            notes.append(f"data is absent; {_cure(catalogue, name)}")
         tables.append(Table(f"{name}: {suite.title}", ["type", "data", "metrics"], rows, notes))
     return render(tables, "table", width=160)
 
@@ -43,7 +43,7 @@ def task_text(catalogue: Catalogue, task: TaskSpec, language: Language | None) -
     lines.append(f"  extraction: {task.extractor}   metrics: {', '.join(use.name for use in task.metric_uses)}")
     missing = catalogue.missing(task)
     if missing:
-        return "\n".join([*filter(None, lines), f"  data is absent; bring it with: {catalogue.bring(task.suite)}"])
+        return "\n".join([*filter(None, lines), f"  data is absent; {_cure(catalogue, task.suite)}"])
     splits = Counter(sample.split for sample in stream(catalogue, task))
     lines.append("  samples: " + ", ".join(f"{n} {split}" for split, n in splits.items()))
     prompter = Prompter(task, Style(language), Sampling(**task.sampling.model_dump()))
@@ -52,8 +52,26 @@ def task_text(catalogue: Catalogue, task: TaskSpec, language: Language | None) -
         for message in request.messages if request else ():
             content = message.content if isinstance(message.content, str) else "[images and text]"
             lines += [f"--- {message.role}", *(printable(line) for line in content.split("\n"))]
-        lines.append(f"--- key: {sample.target}")
+        lines += ["--- key", *(printable(line) for line in _key(sample.target))]
     return "\n".join(line for line in lines if line)
+
+
+def _key(target: Target) -> list[str]:
+    """Return the right answer as a reader writes it, line by line."""
+    if isinstance(target, Choice):
+        return ["".join(sorted(target.letters))]
+    if isinstance(target, Blanks):
+        return ["；".join(" | ".join(one) for one in target.accepted)]
+    parts: dict[str, Sequence[str]] = {"rubric": target.rubric, "terms": target.terms}
+    if isinstance(target, Case):
+        herbs = [name if dose is None else f"{name} {dose:g} g" for name, dose in target.herbs]
+        parts = {**target.slots, "herbs": herbs, **parts}
+    texts = [line for text in target.texts for line in text.split("\n")]
+    return [*texts, *(f"{name}: {'; '.join(values)}" for name, values in parts.items() if values)]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def checked(catalogue: Catalogue, here: Sequence[TaskSpec], absent: Sequence[TaskSpec]) -> tuple[str, bool]:
@@ -63,12 +81,16 @@ def checked(catalogue: Catalogue, here: Sequence[TaskSpec], absent: Sequence[Tas
         findings = check(catalogue, task)
         errors = [f for f in findings if f.level == "error"]
         good = good and not errors
-        lines.append(f"{task.id}: {len(errors)} errors, {len(findings) - len(errors)} warnings")
+        lines.append(f"{task.id}: {_counted(len(errors), 'error')}, {_counted(len(findings) - len(errors), 'warning')}")
         lines += [_finding(f) for f in findings[:40]]
         if len(findings) > 40:
             lines.append(f"  ... and {len(findings) - 40} more")
-    lines += [f"{task.id}: data is absent; bring it with: {catalogue.bring(task.suite)}" for task in absent]
-    return "\n".join(lines), good
+    lines += [f"{task.id}: data is absent; {_cure(catalogue, task.suite)}" for task in absent]
+    return "\n".join(lines), good and not any(catalogue.is_own(task.suite) for task in absent)
+
+
+def _cure(catalogue: Catalogue, suite: str) -> str:
+    return catalogue.bring(suite) if catalogue.is_own(suite) else f"bring it with: {catalogue.bring(suite)}"
 
 
 def _finding(finding: Finding) -> str:
@@ -158,7 +180,7 @@ def knowledge_text() -> tuple[str, bool]:
     findings = check_knowledge()
     errors = [finding for finding in findings if finding.severity == "error"]
     lines = [printable(str(finding)) for finding in errors]
-    lines.append(f"{len(errors)} errors, {len(findings) - len(errors)} warnings")
+    lines.append(f"{_counted(len(errors), 'error')}, {_counted(len(findings) - len(errors), 'warning')}")
     for name, (bare, total) in unchecked().items():
         lines.append(f"{name}: {total} lines, {total - bare} compared with a text that is named")
     return "\n".join(lines), not errors

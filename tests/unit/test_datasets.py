@@ -11,6 +11,7 @@ import pytest
 
 from harness.datasets import census, chosen, count_blanks, stream
 from harness.errors import UsageError
+from harness.preflight import check
 from harness.specs import TaskSpec
 from harness.suites import Catalogue
 from harness.types import Blanks, Case, Choice, Reference, Sample
@@ -264,3 +265,30 @@ def test_our_own_split_is_stratified_and_keeps_twins_on_one_side(tmp_path: Path)
     assert 0.75 < share < 0.85 and {"train", "validation", "test"} == set(split.values())
     again = load(tmp_path / "own", yaml, [*chinese, *english, *near])
     assert {int(s.id): s.split for s in again} == split
+
+
+HEADED = BASE.replace("{options}", "{{form: columns, columns: [A, B]}}")
+
+
+@pytest.mark.parametrize(
+    ("ext", "data", "message"),
+    [
+        ("csv", "q,A,B,answer\n题,甲,乙,A\n".encode("gbk"), "iconv -f GB18030"),
+        ("csv", f"q,A,B,answer\n{'药' * 200_000},甲,乙,A\n", "malformed row: field larger"),
+        ("csv", "q,A,A,answer\n题,甲,乙,A\n", "two columns are named 'A'"),
+        ("xlsx", "q,A,B,answer\n题,甲,乙,A\n", "is not an xlsx file"),
+    ],
+)
+def test_a_file_of_another_kind_than_its_name_says_is_refused_with_a_cure(
+    tmp_path: Path, ext: str, data: str | bytes, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(tmp_path / "own", HEADED.format(ext=ext), data, ext)
+
+
+def test_a_check_names_disciplines_that_are_none_of_the_seven(tmp_path: Path) -> None:
+    yaml = HEADED.format(ext="csv") + "  discipline: {column: d, map: {方剂学: Herbal Formulas}}\n"
+    rows = "q,A,B,answer,d\n一,甲,乙,A,方剂学\n二,甲,乙,A,中药学\n三,甲,乙,B,中药学\n四,甲,乙,B,Surgery\n"
+    [finding] = check(*make(tmp_path / "own", yaml, rows, "csv"))
+    assert finding.level == "warning"
+    assert "these values of 'd' are none: 中药学 (2); name them" in finding.message

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
+from harness.report.listing import checked
 from harness.suites import Catalogue
 from tests.conftest import TASK, make_suite
 
@@ -73,3 +74,25 @@ def test_bundled_suites_all_parse_and_name_known_metrics_and_extractors() -> Non
     for task in Catalogue().all_tasks():
         assert get_extractor(task.extractor).name == task.extractor
         assert [get_metric(use.name).name for use in task.metric_uses] == [use.name for use in task.metric_uses]
+
+
+def test_folders_named_in_chinese_are_suites_of_their_own(tmp_path: Path) -> None:
+    yaml = "type: free_text\ndata: [items.jsonl]\ncolumns: {question: q}\n"
+    for name in ("我的题", "另一套", "第三套"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "task.yaml").write_text(yaml, "utf-8")
+    catalogue = Catalogue([tmp_path / name for name in ("我的题", "另一套", "第三套")])
+    titles = {name: suite.title for name, suite in catalogue.suites.items() if name.endswith("own")}
+    assert titles == {"own": "我的题", "own_own": "另一套", "own_own_own": "第三套"}
+
+
+def test_missing_data_of_an_own_task_is_wanted_where_it_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "exam").mkdir()
+    (tmp_path / "exam" / "task.yaml").write_text("type: free_text\ndata: [items.jsonl]\ncolumns: {question: q}\n")
+    catalogue = Catalogue([tmp_path / "exam"])
+    here, absent = catalogue.select(["exam"])
+    assert not here
+    assert catalogue.bring("exam").startswith(f"put it there: {tmp_path / 'exam' / 'items.jsonl'}")
+    text, good = checked(catalogue, here, absent)
+    assert not good
+    assert "data is absent; put it there" in text
