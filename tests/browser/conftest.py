@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.cli import main
-from tests.browser.runs import many, two_runs
+from tests.browser.runs import kinds, many, two_runs
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -102,7 +102,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
+def kinds_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of runs with images, with scored options, and of a dialogue."""
+    root = tmp_path_factory.mktemp("kinds")
+    return built(root, lambda: kinds(root))
+
+
+@pytest.fixture(scope="package")
 def many_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site of a run of 100,000 samples."""
+    """The site of two runs of 100,000 samples each."""
     root = tmp_path_factory.mktemp("many")
-    return built(root, lambda: many(root, MANY))
+    return built(root, lambda: many(root, MANY, ("echo/first", "guess")))

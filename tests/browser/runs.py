@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ HOSTILE = (
 )
 BIG = "甲乙丙丁" * 262_144
 """An answer of 1,048,576 characters."""
+
+GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+SVG = base64.b64encode(b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.planted = 5'/>").decode()
 
 PRESCRIPTION = """type: free_text
 title: 开方
@@ -74,6 +78,27 @@ def two_runs(folder: Path) -> Path:
         file = answers(folder / f"answers-{right}.jsonl", right, hostile=hostile)
         args = ["run", "--model", f"replay/{file}", "--name", name, "--tasks", "own", "--task-path", str(suite)]
         assert main([*args, "--attempts", "1", "--output", str(output), "--quiet"]) in (0, 3)
+    return output
+
+
+def kinds(folder: Path) -> Path:
+    """Return a results folder with a run that was shown images, one whose options were scored, and one of a dialogue."""
+    output, suite = (
+        folder / "results",
+        make_suite(folder / "own", 0, TASK.replace("split: {", "  fields: { images: images }\nsplit: {")),
+    )
+    rows = choice_rows(8)
+    for i, row in enumerate(rows):
+        row["images"] = (
+            [{"media_type": "image/gif", "data": GIF}] if i % 2 else [{"media_type": "image/svg+xml", "data": SVG}]
+        )
+    (suite / "choice.jsonl").write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
+    for name, *more in (
+        ("images", "--tasks", "own", "--task-path", str(suite)),
+        ("options", "--tasks", "own", "--task-path", str(suite), "--ask", "letter"),
+        ("dialogue", "--tasks", "tcm_core/dialogue_own", "--limit", "2"),
+    ):
+        assert main(["run", "--model", "echo/first", "--name", name, *more, "--output", str(output), "--quiet"]) == 0
     return output
 
 

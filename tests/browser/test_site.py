@@ -227,6 +227,38 @@ def test_the_list_is_reached_and_opened_by_keyboard(watched: Watched, site: Path
     assert page.locator("[aria-selected=true]").count() == 1
 
 
+def test_images_of_a_prompt_are_shown_and_only_of_kinds_that_hold_no_script(watched: Watched, kinds_site: Path) -> None:
+    page = visit(watched.page, kinds_site, f"#/samples/{run_id(kinds_site, 'images')}?open=1")
+    image = page.locator(".message img")
+    image.wait_for()
+    assert image.count() == 1 and page.evaluate("document.querySelector('.message img').naturalWidth") == 1
+    page.get_by_role("button", name="Previous").click()
+    page.wait_for_selector("text=[image of type image/svg+xml]")
+    assert page.locator(".message img").count() == 0 and page.evaluate("window.planted") is None
+
+
+def test_scored_options_are_a_table_with_the_likeliest_marked(watched: Watched, kinds_site: Path) -> None:
+    page = visit(watched.page, kinds_site, f"#/samples/{run_id(kinds_site, 'options')}?open=0")
+    table = page.get_by_role("region", name="Options by log-probability")
+    table.wait_for()
+    assert table.locator("tbody tr").count() == 5 and table.locator(".tag", has_text="highest").count() >= 1
+    shares = [float(text.strip("%")) for text in table.locator("tbody td:last-child").all_inner_texts()]
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+    assert "chose among the options by their log-probabilities" in page.locator(".detail").inner_text()
+
+
+def test_a_dialogue_is_shown_turn_by_turn_and_listed_by_its_first_words(watched: Watched, kinds_site: Path) -> None:
+    page = visit(watched.page, kinds_site, f"#/samples/{run_id(kinds_site, 'dialogue')}?open=0")
+    page.wait_for_selector(".turn >> nth=1")
+    turns = page.locator(".turn")
+    assert turns.count() > 2
+    first = turns.first.locator(".message.user .prose").inner_text()
+    about = page.locator(".list-row .row-about").all_inner_texts()
+    assert about[0].rstrip("…") and first.startswith(about[0].rstrip("…")) and len(set(about)) == 2
+    said = [turn.locator(".message.user .prose").inner_text() for turn in turns.all()]
+    assert len(set(said)) == len(said)
+
+
 def test_two_runs_are_compared_answer_by_answer(watched: Watched, site: Path) -> None:
     good, bad = run_id(site, GOOD), run_id(site, BAD)
     page = visit(watched.page, site, f"#/compare?a={good}&b={bad}")
@@ -342,4 +374,26 @@ def test_a_hundred_thousand_answers_scroll_and_filter_with_few_elements(watched:
     shows(page, 1)
     page.locator(".list-row").click()
     page.wait_for_selector(f".detail h2:has-text('n{MANY - 1}')")
+    assert page.evaluate("document.querySelectorAll('*').length") < 1_000
+
+
+def test_two_runs_of_a_hundred_thousand_answers_are_compared_with_few_elements(
+    watched: Watched, many_site: Path
+) -> None:
+    a, b = run_id(many_site, "echo"), run_id(many_site, "guess")
+    page = visit(watched.page, many_site, f"#/compare?a={a}&b={b}")
+    page.wait_for_function(f"document.querySelector('.count')?.textContent === '{MANY:,} of {MANY:,} pairs'")
+    counted = {}
+    for kind in ("won", "lost", "both right", "both wrong"):
+        page.get_by_role("combobox", name="Pairs").select_option(kind)
+        page.wait_for_function(f"!document.querySelector('.count').textContent.startsWith('{MANY:,} of')")
+        page.wait_for_timeout(50)
+        counted[kind] = int(page.locator(".count b").inner_text().replace(",", ""))
+    assert sum(counted.values()) == MANY and min(counted.values()) > 0
+    page.get_by_role("combobox", name="Pairs").select_option("")
+    page.locator(".list").focus()
+    page.keyboard.press("End")
+    page.wait_for_selector(f".list-row:has-text('n{MANY - 1} ')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".sides .side >> nth=1")
     assert page.evaluate("document.querySelectorAll('*').length") < 1_000

@@ -193,7 +193,11 @@ def findings(part: Part, job: Job, records: Sequence[Record]) -> list[dict[str, 
 def in_list(entry: Entry, full: Mapping[str, Any], tasks: Sequence[str], disciplines: Sequence[str]) -> list[Any]:
     """Return a sample's row of the list, in the order of `shards.COLUMNS`."""
     head = entry.headline
-    about = str(full.get("question") or _asked(full) or "")
+    dialogue = (
+        entry.part is not None and entry.part.task.type == "dialogue"
+    )  # its last turn asks the same of every case
+    question = None if dialogue else full.get("question")
+    about = str(question or _asked(full) or "")
     answer = head.answer
     if answer is None and full["turns"] and "text" in full["turns"][-1]:
         last = full["turns"][-1]

@@ -25,23 +25,35 @@ function why(sample) {
     case "truncated": return last && last.closed === false ? "The reasoning never ended, so that no answer was given: it counts 0." : "The token limit cut the answer.";
     case "unparsed": return `${reader} found no answer that it could be sure of: it counts 0.`;
     case "unscored": return "A metric could not be computed for this answer: it is left out.";
-    default: return sample.answer === null ? "The whole text without its reasoning is the answer." :
+    default: if (last && last.logprobs) return `${reader} chose among the options by their log-probabilities; no text was asked for.`;
+      return sample.answer === null ? "The whole text without its reasoning is the answer." :
       `${reader} took this from the text after the reasoning.${sample.variant ? ` The options were shown rotated by ${sample.variant}; letters here are those of the data.` : ""}`;
   }
 }
 
-function turnView(turn, i, many) {
+/** The options as a table: how likely the model holds each to be what follows. */
+function optionsView(logprobs, options) {
+  const best = Math.max(...logprobs.map(([total]) => total));
+  const weights = logprobs.map(([total]) => Math.exp(total - best)), sum = weights.reduce((a, b) => a + b, 0);
+  return table(["Option", "Log-probability (nats)", "Tokens", "Per token", "Share"], logprobs.map(([total, n], k) => [
+    [(options && options[k] ? options[k].trim() : "") || `option ${k + 1}`, total === best ? h("span", { class: "tag" }, "highest") : null],
+    number(total), whole(n), number(n ? total / n : null), percent(weights[k], sum)]), "Options by log-probability");
+}
+
+/** One answer; `asked` is what it answers, given where there are several, `options` what was offered to be scored. */
+function turnView(turn, i, many, asked, options) {
   const title = many ? `Answer ${i + 1}` : "Answer as it came";
   if (turn.failure) return h("section", { class: "turn" }, h("h3", {}, title), h("p", { class: "callout" }, `${turn.failure.kind} after ${turn.failure.attempts} attempts: `, turn.failure.message));
   const said = turn.answer === null ? turn.text : turn.answer;
   const [tin, tout, treason] = turn.tokens;
   const meta = [turn.stop !== "stop" ? `ended by ${turn.stop}` : null, tin ? `${whole(tin)} tokens in` : null, tout ? `${whole(tout)} out` : null,
     treason ? `${whole(treason)} of reasoning` : null, turn.seconds ? `${number(turn.seconds, 2)} s` : null, turn.version, turn.origin ? `adopted from ${turn.origin}` : null].filter(Boolean);
-  return h("section", { class: "turn" }, h("h3", {}, title),
+  return h("section", { class: "turn" }, asked ? h("section", { class: "message user" }, h("h4", {}, `user, turn ${i + 1}`), asked.parts.map((part) => (part.text ? prose(part.text) : null))) : null,
+    h("h3", {}, title),
     turn.reasoning ? h("details", { class: "reasoning" }, h("summary", {}, `Reasoning (${whole(turn.reasoning.length)} characters)`), prose(turn.reasoning)) : null,
     said ? prose(said, "answer") : h("p", { class: "empty" }, turn.logprobs ? "No text: options were scored by log-probability." : "No text."),
     turn.answer !== null ? h("details", {}, h("summary", {}, "Raw text with its tags"), prose(turn.text)) : null,
-    turn.logprobs ? h("p", { class: "code" }, turn.logprobs.map(([total, n], k) => `option ${k + 1}: ${number(total)} nats over ${n} tokens`).join("; ")) : null,
+    turn.logprobs ? optionsView(turn.logprobs, options) : null,
     meta.length ? h("p", { class: "quiet-text" }, meta.join(" · ")) : null);
 }
 
@@ -73,12 +85,14 @@ function readView(sample) {
 
 /** Everything about one answer. */
 function sampleView(sample) {
+  const many = sample.turns.length > 1;
+  const users = many && sample.prompt ? sample.prompt.filter((message) => message.role === "user").slice(-sample.turns.length) : [];
   return [
     h("p", { class: "labels" }, badge(sample.outcome), sample.status !== "ok" && sample.status !== sample.outcome ? badge(sample.status) : null,
       h("span", { class: "tag" }, sample.task), sample.discipline ? h("span", { class: "tag" }, sample.discipline) : null,
       sample.repeat ? h("span", { class: "tag" }, `repeat ${sample.repeat}`) : null, sample.variant ? h("span", { class: "tag" }, `rotation ${sample.variant}`) : null),
     safetyView(sample), readView(sample),
-    sample.turns.length ? sample.turns.map((turn, i) => turnView(turn, i, sample.turns.length > 1)) : h("p", { class: "empty" }, "There is no record of an answer."),
+    sample.turns.length ? sample.turns.map((turn, i) => turnView(turn, i, many, users[i], sample.asked_options)) : h("p", { class: "empty" }, "There is no record of an answer."),
     metricsView(sample),
     h("section", {}, h("h3", {}, "Prompt as sent"), promptView(sample))];
 }
