@@ -170,11 +170,14 @@ class Console:
                 self._say("  " + line.show())
             self._say("  " + self._ended(time.monotonic() - self._started))
         if self._gate is not None and self._gate.stopped:
-            self._say(f"stopped: {self._gate.stopped}. All answers so far are kept; the same command goes on.")
+            more = (
+                " with a greater budget" if "--max-cost" in self._gate.stopped or "tokens" in self._gate.stopped else ""
+            )
+            self._say(f"stopped: {self._gate.stopped}. All answers so far are kept; the same command{more} goes on.")
 
     def _ended(self, seconds: float) -> str:
         """Return what this session took in all."""
-        said = [f"{self._asked:,} answers in {_span(seconds)}"]
+        said = [f"{self._asked:,} asked in {_span(seconds)}"]
         gate = self._gate
         if gate is not None:
             said += [f"{gate.tokens - gate.earlier_tokens:,} tokens"] if gate.tokens else []

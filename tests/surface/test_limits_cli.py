@@ -41,7 +41,10 @@ def test_a_cost_holds_over_all_sessions_of_a_run_and_a_greater_one_goes_on(
         assert f"stopped: one more answer might exceed --max-cost 300 (spent: {asked * 13})" in err
         code, _, err = tcm_eval(*first)
         assert code == 3 and len(server.posts()) == asked, "the same budget buys nothing more"
-        assert f"(spent: {asked * 13}, {asked * 13} of it earlier)" in err and "the same command goes on" in err
+        assert (
+            f"(spent: {asked * 13}, {asked * 13} of it earlier)" in err
+            and "the same command with a greater budget goes on" in err
+        )
         code, _, err = tcm_eval(*command(server, suite, tmp_path, *PRICE, "--max-cost", "10000"))
         assert code == 0 and len(server.posts()) == 30 and f"cost so far {30 * 13}" in err, "a greater one goes on"
     [runs] = tmp_path.glob("runs/*/sessions.json")
