@@ -34,6 +34,7 @@ class Places:
     sizes: array[int] = field(default_factory=lambda: array("B"))
     failed: array[int] = field(default_factory=lambda: array("B"))
     asked_once: int = 0
+    _left_out: bool = False
 
     def add(self, job: Job, score: Score) -> None:
         """Take one answer in. An answer that nobody could read chose no place."""
@@ -41,15 +42,18 @@ class Places:
         if not isinstance(sample.target, Choice):
             return
         new = job.variant == 0
-        if referring(sample.options):
-            self.asked_once += new
+        if new and self.rotations > 1:  # the other rotations of a question follow its first
+            self._left_out = bool(referring(sample.options))
+            self.asked_once += self._left_out
+        if self._left_out:
             return
         letters = frozenset(score.answer or "") & frozenset(sample.options)
         group = sample.group if sample.group is not None else f"id:{sample.id}"
         self.questions.append((self.questions[-1] if self.questions else -1) + new)
         self.groups.append(int.from_bytes(hashlib.blake2b(group.encode("utf-8", "replace"), digest_size=8).digest()))
-        self.chosen.append(_mask(as_shown(sample, job.variant, letters)))
-        self.right.append(_mask(as_shown(sample, job.variant, sample.target.letters)))
+        right = sample.target.letters
+        self.chosen.append(_mask(letters if new else as_shown(sample, job.variant, letters)))
+        self.right.append(_mask(right if new else as_shown(sample, job.variant, right)))
         self.meant.append(_mask(letters) << 1 | (score.value == 1.0))
         self.sizes.append(len(sample.options))
         self.failed.append(score.status == "failed")
