@@ -132,6 +132,14 @@ def test_wandb_itself_would_upload_these_runs_and_the_same_export_adds_none(resu
         [sys.executable, "-m", "wandb", "sync", "--dry-run", *runs], capture_output=True, text=True, env=env
     )
     assert asked.returncode == 0 and all(Path(run).name in asked.stdout + asked.stderr for run in runs)
+    log = next(Path(runs[0]).glob("*.wandb"))
+    seen = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--summary", str(log)],
+        capture_output=True,
+        text=True,
+        env=env,
+    )
+    assert "finished (exit code 0)" in seen.stdout and "own/choice/accuracy" in seen.stdout
 
 
 def test_a_full_disk_that_wandb_says_nothing_of_leaves_no_half_run(results: Path, tmp_path: Path) -> None:
