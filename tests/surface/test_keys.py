@@ -27,9 +27,9 @@ ALL = pytest.mark.parametrize("protocol", [SERVER, *PROTOCOLS], ids=lambda p: "-
 
 
 def writings(key: str) -> list[bytes]:
-    """Return the key as it is, URL-encoded, and in base64 at each of the three places it may begin at."""
+    """Return the key as it is, its halves, URL-encoded, and in base64 at each of the three places it may begin at."""
     raw = key.encode()
-    found = [raw, quote(key, safe="").encode(), quote(key).encode(), raw.hex().encode()]
+    found = [raw, raw[:12], raw[-12:], quote(key, safe="").encode(), quote(key).encode(), raw.hex().encode()]
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for before in range(3):
             whole = encode(b"\0" * before + raw + b"\0" * 3)
