@@ -15,7 +15,7 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="tcm-eval", description="Evaluate language models of Traditional Chinese Medicine.")
     top.add_argument("--version", action="store_true", help="print the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for part in (asking, judging, showing, comparing, training, looking, models):
+    for part in (asking, judging, showing, comparing, training, models, looking):
         part.add(commands)
     return top
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.parts import (
     DONE,
     INCOMPLETE,
+    above_zero,
     add_encoder,
     add_output,
     amount,
@@ -19,6 +20,7 @@ from harness.cli.parts import (
     json_text,
     positive,
     price,
+    share,
     whole,
 )
 from harness.cli.showing import draw_runs
@@ -53,8 +55,13 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_score(commands: Any) -> None:
-    score = commands.add_parser("score", help="score a run again after a metric changed; no model is called")
-    score.add_argument("run", type=Path, help="a run's folder")
+    score = commands.add_parser(
+        "score",
+        help="score a run again after a metric changed; no model is called",
+        description="Score a run's answers again, with this version's metrics. No model is called.",
+        epilog="example:\n  tcm-eval score results/runs/NAME",
+    )
+    score.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
     score.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_encoder(score)
     score.set_defaults(call=_score)
@@ -100,12 +107,14 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
     )
     add_encoder(run.add_argument_group("scoring"))
     how = run.add_argument_group("sampling (sent to every model; default: as the task says, greedy)")
-    how.add_argument("--temperature", type=float)
-    how.add_argument("--top-p", type=float)
-    how.add_argument("--top-k", type=int)
-    how.add_argument("--repetition-penalty", type=float)
-    how.add_argument("--max-tokens", type=positive)
-    how.add_argument("--seed", type=int, default=0)
+    how.add_argument("--temperature", type=amount, metavar="T", help="0 takes the most probable token")
+    how.add_argument("--top-p", type=share, metavar="P", help="draw from the most probable tokens with this share")
+    how.add_argument("--top-k", type=whole, metavar="K", help="draw from the K most probable tokens; 0: from all")
+    how.add_argument("--repetition-penalty", type=above_zero, metavar="R", help="1 changes nothing")
+    how.add_argument("--max-tokens", type=positive, metavar="N", help="of an answer, reasoning included")
+    how.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of sampling, --limit, --shots and rotations (default: 0)"
+    )
     work = run.add_argument_group("running")
     add_limits(work)
     work.add_argument(
@@ -132,8 +141,10 @@ def add_address(who: Any) -> None:
 def add_limits(work: Any) -> None:
     """Add how hard to push, and what it may cost."""
     work.add_argument("--concurrency", type=positive, default=64, metavar="N", help="requests in flight (default: 64)")
-    work.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of one attempt (default: 300)")
-    work.add_argument("--attempts", type=positive, default=6, metavar="N", help="of one request (default: 6)")
+    work.add_argument(
+        "--timeout", type=above_zero, default=300.0, metavar="SECONDS", help="for one attempt (default: 300)"
+    )
+    work.add_argument("--attempts", type=positive, default=6, metavar="N", help="for one request (default: 6)")
     work.add_argument("--rpm", type=amount, default=0.0, metavar="N", help="at most N requests a minute")
     work.add_argument("--tpm", type=amount, default=0.0, metavar="N", help="at most N tokens a minute")
     work.add_argument(
@@ -166,6 +177,10 @@ def _run(args: argparse.Namespace) -> int:
     from harness.console import Console
     from harness.pipeline import Silent, estimate, run
 
+    if len(args.name) > len(args.model):
+        from harness.errors import UsageError
+
+        raise UsageError(f"{len(args.name)} --name for {len(args.model)} --model: give at most one name a model")
     if args.dry_run:
         for model, name in zip_longest(args.model, args.name[: len(args.model)]):
             print(estimate(spec_of(args, model, name)))

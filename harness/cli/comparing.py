@@ -25,12 +25,15 @@ def _add_compare(commands: Any) -> None:
     compare = commands.add_parser(
         "compare",
         help="say whether runs differ, answer by answer",
+        epilog="example:\n  tcm-eval compare results/runs/OLD results/runs/NEW",
         description="Compare runs with the first one, paired by question: effects, intervals, tests, and a sentence each.",
     )
     compare.add_argument("baseline", metavar="A", help="a run's folder or name, or a baseline file")
     compare.add_argument("candidates", metavar="B", nargs="+", help="runs to compare with A")
     compare.add_argument("--force", action="store_true", help="compare runs that were not asked alike, and say so")
-    compare.add_argument("--format", choices=("table", "markdown", "csv", "json", "latex"), default="table")
+    compare.add_argument(
+        "--format", choices=("table", "markdown", "csv", "json", "latex"), default="table", help="default: table"
+    )
     add_output(compare)
     compare.set_defaults(call=_compare)
 
@@ -54,7 +57,12 @@ def _add_gate(commands: Any) -> None:
         "--inconclusive", choices=("pass", "fail"), help="exit with 0 or 1 instead of 4 when inconclusive"
     )
     for form in ("junit", "markdown", "json"):
-        gate.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write the outcome as {form} to this file")
+        gate.add_argument(
+            f"--{form}",
+            type=Path,
+            metavar="FILE",
+            help=f"write the outcome as {form.replace('junit', 'JUnit').replace('json', 'JSON').replace('markdown', 'Markdown')} to this file",
+        )
     add_asking(gate)
     gate.set_defaults(call=_gate)
 
@@ -70,9 +78,16 @@ def _add_baseline(commands: Any) -> None:
         one.add_argument("run", metavar="RUN", help="a run's folder or name")
         add_output(one)
         one.set_defaults(call=call)
-    make.add_argument("file", type=Path, nargs="?", default=Path("baseline.json"), metavar="FILE")
+    make.add_argument(
+        "file",
+        type=Path,
+        nargs="?",
+        default=Path("baseline.json"),
+        metavar="FILE",
+        help="new file (default: baseline.json)",
+    )
     for one in (show, update):
-        one.add_argument("file", type=Path, metavar="FILE")
+        one.add_argument("file", type=Path, metavar="FILE", help="a baseline file")
     show.set_defaults(call=_baseline_show)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parts import DONE, NEGATIVE, catalogue_of
+from harness.cli.parts import DONE, NEGATIVE, add_data_root, add_own_tasks, catalogue_of
+
+CHECK = "Read every row, answer every question with its own key, and look for duplicates and leaks. 1 where an error was found."
 
 
 def add(commands: Any) -> None:
@@ -27,14 +29,12 @@ def _add_tasks(commands: Any) -> None:
         ("show", "one task, with a prompt as sent"),
         ("check", "look for faults in tasks' data"),
     ):
-        one = tasks.add_parser(name, help=text)
+        one = tasks.add_parser(name, help=text, description=f"Print {text}." if name != "check" else CHECK)
         if name != "list":
             one.add_argument("names", metavar="NAMES", help="suites or suite/task, separated by commas, or all")
-        one.add_argument("--task-path", action="append", default=[], type=Path, metavar="PATH")
-        one.add_argument("--data-path", type=Path, metavar="DIR")
-        one.add_argument("--data-root", type=Path, metavar="DIR")
+        add_own_tasks(one)
         if name == "show":
-            one.add_argument("--language", choices=("zh", "en"))
+            one.add_argument("--language", choices=("zh", "en"), help="of the prompt (default: the task's)")
         one.set_defaults(call={"list": _tasks_list, "show": _tasks_show, "check": _tasks_check}[name])
 
 
@@ -44,11 +44,11 @@ def _add_data(commands: Any) -> None:
     )
     status = data.add_parser("status", help="which files are here")
     pull = data.add_parser("pull", help="download a suite from its public home")
-    pull.add_argument("suite")
+    pull.add_argument("suite", metavar="SUITE", help="name of a suite: see `tcm-eval data status`")
     bring = data.add_parser("import", help="take files from a folder, known by their sha256")
-    bring.add_argument("folder", type=Path)
+    bring.add_argument("folder", type=Path, metavar="FOLDER", help="looked through with all folders in it")
     for one, call in ((status, _data_status), (pull, _data_pull), (bring, _data_import)):
-        one.add_argument("--data-root", type=Path, metavar="DIR")
+        add_data_root(one)
         one.set_defaults(call=call)
 
 
@@ -56,14 +56,14 @@ def _add_knowledge(commands: Any) -> None:
     what = commands.add_parser("knowledge", help="look into the knowledge base of herbs, formulas and patterns")
     verbs = what.add_subparsers(dest="what", required=True, metavar="WHAT")
     show = verbs.add_parser("show", help="print an entry by any of its names")
-    show.add_argument("name")
+    show.add_argument("name", metavar="NAME", help="a herb, formula, pattern, disease or term, by any of its names")
     show.set_defaults(call=_knowledge_show)
     verbs.add_parser("check", help="look for faults in the knowledge base").set_defaults(call=_knowledge_check)
 
 
 def _add_doctor(commands: Any) -> None:
     doctor = commands.add_parser("doctor", help="say what is installed, what is present and what is missing")
-    doctor.add_argument("--data-root", type=Path)
+    add_data_root(doctor)
     doctor.set_defaults(call=_doctor)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from harness.plan import Encoder
@@ -22,6 +24,20 @@ class Parser(argparse.ArgumentParser):
         settings.setdefault("allow_abbrev", False)
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as usual, but name an unknown option before anything else is said: what it was meant for is missing otherwise."""
+        if self._subparsers is None:
+            for word in takewhile(lambda one: one != "--", args or ()):
+                option = word.partition("=")[0]
+                if option.startswith("--") and " " not in option and option not in self._option_string_actions:
+                    close = get_close_matches(option, self._option_string_actions, n=1, cutoff=0.5)
+                    self.error(f"unknown option {option}." + (f" Did you mean {close[0]}?" if close else ""))
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where options are explained; end with the exit code of a usage error."""
+        self.exit(USAGE, f"{self.prog}: error: {message}\nSee `{self.prog} --help`.\n")
 
 
 def positive(text: str) -> int:
@@ -49,6 +65,22 @@ def amount(text: str) -> float:
     return value
 
 
+def above_zero(text: str) -> float:
+    """Return a finite number above 0."""
+    value = amount(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return value
+
+
+def share(text: str) -> float:
+    """Return a number above 0 and up to 1."""
+    value = above_zero(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0 and up to 1")
+    return value
+
+
 def price(text: str) -> tuple[float, float]:
     """Return the prices of a million tokens in and out."""
     parts = text.split(",")
@@ -62,6 +94,29 @@ def add_output(group: Any) -> None:
     group.add_argument(
         "--output", type=Path, default=Path("results"), metavar="DIR", help="results folder (default: results)"
     )
+
+
+def add_data_root(group: Any) -> None:
+    """Add where the data of suites lies."""
+    group.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="folder of pulled and imported data (default: the user's)"
+    )
+
+
+def add_own_tasks(group: Any) -> None:
+    """Add tasks of the user's own, and where all data lies."""
+    group.add_argument(
+        "--task-path",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="PATH",
+        help="a task of your own: YAML file or folder",
+    )
+    group.add_argument(
+        "--data-path", type=Path, metavar="DIR", help="where the data of --task-path lies (default: beside the YAML)"
+    )
+    add_data_root(group)
 
 
 def add_encoder(group: Any) -> None:

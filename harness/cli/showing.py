@@ -25,7 +25,9 @@ def _add_leaderboard(commands: Any) -> None:
     board = commands.add_parser(
         "leaderboard", help="show all runs of a results folder, and published numbers beside them"
     )
-    board.add_argument("--format", choices=("table", "markdown", "csv", "json", "latex"), default="table")
+    board.add_argument(
+        "--format", choices=("table", "markdown", "csv", "json", "latex"), default="table", help="default: table"
+    )
     board.add_argument(
         "--metric", metavar="NAME", help="show this metric where a task has it (default: each task's headline)"
     )
@@ -45,13 +47,24 @@ def _add_figures(commands: Any) -> None:
         "figures", help="draw runs as figures for a paper, each with its numbers as CSV (needs tcm-eval[figures])"
     )
     figures.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
-    figures.add_argument("--output", type=Path, default=Path("results/figures"), metavar="DIR", help="where figures go")
-    figures.add_argument("--format", default="png", metavar="NAMES", help="png, svg, pdf, separated by commas")
+    figures.add_argument(
+        "--output",
+        type=Path,
+        default=Path("results/figures"),
+        metavar="DIR",
+        help="where figures go (default: results/figures)",
+    )
+    figures.add_argument(
+        "--format", default="png", metavar="NAMES", help="png, svg, pdf, separated by commas (default: png)"
+    )
     figures.add_argument("--width", choices=("column", "page"), default="page", help="3.4 or 7 inches (default: page)")
     figures.add_argument("--font-size", type=float, default=8.0, metavar="POINTS", help="5 to 24 (default: 8)")
     figures.add_argument("--language", choices=("zh", "en"), default="en", help="of the labels (default: en)")
     figures.add_argument(
-        "--published", default="all", metavar="MODELS", help="whose published numbers to show: all, none, or names"
+        "--published",
+        default="all",
+        metavar="MODELS",
+        help="whose published numbers to show: all, none, or names separated by commas (default: all)",
     )
     figures.set_defaults(call=_figures)
 
@@ -62,7 +75,13 @@ def _add_export(commands: Any) -> None:
     export.add_argument(
         "--to", required=True, choices=("csv", "parquet", "lm-eval", "model-index", "inspect", "wandb", "mlflow")
     )
-    export.add_argument("--output", type=Path, default=Path("results/export"), metavar="DIR", help="where files go")
+    export.add_argument(
+        "--output",
+        type=Path,
+        default=Path("results/export"),
+        metavar="DIR",
+        help="where files go (default: results/export)",
+    )
     export.set_defaults(call=_export)
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parts import DONE
+from harness.cli.parts import DONE, add_own_tasks
 
 
 def add(commands: Any) -> None:
@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         description="Train by a recipe. Afterwards --model hf/FOLDER, or the recipe's alias, is the new checkpoint.",
         epilog="example:\n  tcm-eval train ladder-base-paper-lora --set grpo.batch=6",
     )
-    train.add_argument("recipe", help="name of a recipe, or a YAML file of your own")
+    train.add_argument("recipe", metavar="RECIPE", help="name of a recipe, or a YAML file of your own")
     train.add_argument(
         "--output", type=Path, metavar="DIR", help="folder of this training run (default: in the data folder)"
     )
@@ -27,9 +27,7 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting, as grpo.learning_rate=1e-6"
     )
-    train.add_argument("--task-path", action="append", default=[], type=Path, metavar="PATH")
-    train.add_argument("--data-path", type=Path, metavar="DIR")
-    train.add_argument("--data-root", type=Path, metavar="DIR")
+    add_own_tasks(train)
     train.set_defaults(call=_train)
 
 

@@ -60,6 +60,36 @@ def test_the_surface_is_frozen() -> None:
     assert found == frozen.read_text("utf-8"), "the command line changed: update tests/surface/commands.txt on purpose"
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--modle", "guess", "--tasks", "tcm_core"], "unknown option --modle. Did you mean --model?"),
+        (
+            ["run", "--model", "guess", "--tasks", "tcm_core", "--lim", "3"],
+            "unknown option --lim. Did you mean --limit?",
+        ),
+        (["run", "--model", "guess", "--tasks", "tcm_core", "--temperature", "-1"], "'-1' is no number from 0"),
+        (["run", "--model", "guess", "--tasks", "tcm_core", "--top-p", "2"], "no number above 0 and up to 1"),
+        (["run", "--model", "guess", "--tasks", "tcm_core", "--timeout", "0"], "'0' is no number above 0"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_names_it_and_where_help_is(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    first, second = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert message in first
+    assert second == "See `tcm-eval run --help`."
+
+
+def test_more_names_than_models_are_refused(tcm_eval: Call) -> None:
+    code, _, err = tcm_eval("run", "--model", "guess", "--tasks", "tcm_core", "--name", "a", "--name", "b", "--dry-run")
+    assert code == 2
+    assert "2 --name for 1 --model" in err
+
+
 def test_a_run_prints_a_table_and_its_folder_and_json_as_the_last_line(
     tcm_eval: Call, suite: Path, tmp_path: Path
 ) -> None:
