@@ -45,13 +45,13 @@ def _tasks(folder: Path, manifest: Mapping[str, Any]) -> dict[str, TaskScores]:
     tasks = {}
     for task, info in manifest["tasks"].items():
         try:
-            tasks[task] = _task(task, info, rows.get(task, {}))
+            tasks[task] = _task(task, info, rows.get(task, {}), manifest["selection"]["repeats"])
         except ValueError as error:
             raise InvalidRun(f"{path}: {task}: {error}. {again}") from None
     return tasks
 
 
-def _task(task: str, info: Mapping[str, Any], metrics: Mapping[str, Sequence[Score]]) -> TaskScores:
+def _task(task: str, info: Mapping[str, Any], metrics: Mapping[str, Sequence[Score]], repeats: int) -> TaskScores:
     """Return one task's scores; raise ValueError when they are not what the manifest announces."""
     if set(metrics) != set(info["metrics"]):
         raise ValueError(f"scored by {_listed(metrics)}, but the manifest says {_listed(info['metrics'])}")
@@ -62,8 +62,10 @@ def _task(task: str, info: Mapping[str, Any], metrics: Mapping[str, Sequence[Sco
         raise ValueError(
             f"sample '{twice}' has two scores of {info['headline']}: two metrics of one name, or data that changed meanwhile"
         )
-    if len(places) != info["answers"]:
-        raise ValueError(f"{len(places)} scores of {info['headline']}, but {info['answers']} answers were asked for")
+    # A dialogue has one score, however many of its turns were asked; nothing but dialogues has turns, and they have no rotations.
+    expected = info["samples"] * repeats if info["type"] == "dialogue" else info["answers"]
+    if len(places) != expected:
+        raise ValueError(f"{len(places)} scores of {info['headline']}, but {expected} answers were asked for")
     columns = {}
     for name, scores in metrics.items():
         if [(s.sample, s.repeat, s.variant) for s in scores] != places:

@@ -231,3 +231,14 @@ def test_a_run_is_found_by_path_or_by_name_and_a_slip_is_answered_with_the_neare
         find("model-0123456788", tmp_path)
     with pytest.raises(UsageError, match=r"baseline nothing\.json does not exist"):
         find("nothing.json", tmp_path)
+
+
+def test_a_dialogue_that_was_asked_turn_by_turn_is_one_score_a_case(tcm_eval: Call, tmp_path: Path) -> None:
+    """Its run has more answers than scores, and is compared and kept all the same."""
+    asked = ("--tasks", "tcm_core/dialogue_own", "--limit", 3, "--repeats", 2, "--rotate-options", 2)
+    code, _, err = tcm_eval("run", "--model", "guess", *asked, "--output", tmp_path)
+    assert code == 0, err
+    [run] = (tmp_path / "runs").iterdir()
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    assert manifest["tasks"]["tcm_core/dialogue_own"]["answers"] > 6
+    assert len(from_run(run).tasks["tcm_core/dialogue_own"].places) == 6
