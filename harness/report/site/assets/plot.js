@@ -62,7 +62,7 @@ const Plots = (() => {
     }));
     const narrow = innerWidth < 640;
     const y = { field: "name", type: "nominal", sort: null, title: null, axis: { labelExpr: narrow ? SHORT(8, 7) : SHORT(18, 15), labelLimit: 260, labelColor: INK, ticks: false, domain: false, labelPadding: 8 } };
-    const x = { type: "quantitative", scale: { domain: [0, 1] }, title: null, axis: { tickCount: narrow ? 3 : 6, format: ".2~f" } };
+    const x = { type: "quantitative", scale: { domain: [-0.015, 1.015], nice: false }, title: null, axis: { tickCount: narrow ? 3 : 6, format: ".2~f" } };
     const told = [{ field: "name", title: " " }, { field: "mean", title: "mean", format: ".3f" }, { field: "interval", title: "95% interval" }, { field: "n", title: "n", format: "," }];
     if (values.some((v) => typeof v.chance === "number")) told.push({ field: "chance", title: "guessing", format: ".3f" });
     return {
