@@ -162,7 +162,8 @@ def _tested(metric: Metric, pairs: Pairs, ours: Column, theirs: Column, alpha: f
             bounds=bounds,
             alpha=alpha,
         )
-    return replace(found, baseline=sign * found.baseline, candidate=sign * found.candidate)
+    back = (sign * found.baseline + 0.0, sign * found.candidate + 0.0)  # + 0.0: no rate of faults reads -0.000
+    return replace(found, baseline=back[0], candidate=back[1])
 
 
 def _statistics(metric: Metric, column: Column, rows: Sequence[int]) -> Any:
