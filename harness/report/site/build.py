@@ -26,6 +26,8 @@ from harness.types import DISCIPLINES, STATUSES
 MARK = "tcm-eval-site.json"
 """Its presence says that a folder is a site which may be replaced by a newer one."""
 
+ASSETS = files("harness.report.site") / "assets"
+
 PRIVATE = ("data_root", "data_path", "task_paths")
 """What a manifest says about the machine it was written on is not for others."""
 
@@ -69,6 +71,7 @@ def write(output: Path, target: Path, published: Sequence[Published], reopen: Re
             notes.append("charts are still: pip install 'tcm-eval[site]' makes them answer the pointer")
         else:
             (folder / charts.NAME).write_bytes(lively)
+            (folder / charts.LICENCE).write_bytes((ASSETS / charts.LICENCE).read_bytes())
         put(folder, "index", {**_index(rows, published, left), "charts": lively is not None})
         write_json(folder / MARK, {"schema": SCHEMA, "runs": [row["id"] for row in rows], "samples": samples})
     return Built(target, len(runs), samples, notes)
@@ -113,7 +116,7 @@ def _beside(target: Path) -> Iterator[Path]:
 
 
 def _copy_assets(folder: Path) -> None:
-    for asset in (files("harness.report.site") / "assets").iterdir():
+    for asset in ASSETS.iterdir():
         if asset.name.endswith((".html", ".css", ".js", ".svg")):
             (folder / asset.name).write_bytes(asset.read_bytes())
 

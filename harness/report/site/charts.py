@@ -7,10 +7,12 @@ from importlib import import_module
 
 NAME = "vega.js"
 
-NOTICE = """/*! Vega, Vega-Lite, Vega-Embed, Vega-Tooltip and Vega-Interpreter (https://vega.github.io), as bundled by vl-convert.
+LICENCE = "vega.LICENSE.txt"
+"""The full texts of its licences; they ask to be given on with it."""
+
+NOTICE = f"""/*! Vega, Vega-Lite, Vega-Embed, Vega-Tooltip and Vega-Interpreter (https://vega.github.io), as bundled by vl-convert.
 Copyright (c) 2015-2026, University of Washington Interactive Data Lab. SPDX-License-Identifier: BSD-3-Clause
-They hold D3 modules, Copyright Mike Bostock (ISC). The full texts: https://github.com/vega/vega/blob/main/LICENSE and
-https://github.com/d3/d3/blob/main/LICENSE */
+They hold D3 modules, Copyright Mike Bostock (ISC). The full texts: {LICENCE} */
 """
 
 

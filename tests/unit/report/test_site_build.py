@@ -253,6 +253,8 @@ def test_the_chart_library_names_its_makers_and_no_foreign_script(
     assert tcm_eval("leaderboard", "--output", results, "--site", tmp_path / "site")[0] == 0
     script = (tmp_path / "site" / "vega.js").read_bytes()
     assert b"BSD-3-Clause" in script[:600] and len(script) < 1_500_000
+    licence = (tmp_path / "site" / "vega.LICENSE.txt").read_text("utf-8")
+    assert "Redistributions in binary form must reproduce" in licence and "Mike Bostock" in licence
     assert not re.search(rb"\bimport\s*[({*\"']|\bexport\s+(default|\{)", script), (
         "a plain script: modules do not load from file://"
     )
