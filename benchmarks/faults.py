@@ -160,12 +160,12 @@ Row = tuple[str, str, str]
 
 
 def transient(work: Path, samples: int, _gone: float) -> list[Row]:
-    options = ["--timeout", "2"]
+    options = ["--timeout", "3"]
     with serving("--latency", LATENCY) as server:
         clean = Run(work / "clean", samples, options)
         alone = clean.finish(server)
         clean.check()
-    with serving("--latency", LATENCY, "--faults", 0.1, "--slow", 3) as server:
+    with serving("--latency", LATENCY, "--faults", 0.1, "--slow", 4) as server:
         run = Run(work / "faulty", samples, options)
         seconds = run.finish(server)
         run.check()
@@ -286,7 +286,7 @@ def table(rows: list[Row]) -> str:
     today = datetime.now(UTC).date()
     about = (
         f"`python benchmarks/faults.py`; {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
-        f"aiohttp {version('aiohttp')}, {today}; 64 in flight, `nice`d beside other work; answers after 0.05 to 0.15 s, in the first row after 0.25 to 0.75 s with `--timeout 2`."
+        f"aiohttp {version('aiohttp')}, {today}; 64 in flight, `nice`d beside other work; answers after 0.05 to 0.15 s, in the first row after 0.25 to 0.75 s with `--timeout 3`."
     )
     lines = [f"| {done} | {held} | {said} |" for done, held, said in rows]
     return "\n".join(
