@@ -287,16 +287,18 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
 
         todo = pending(plan, index, earlier, put)
         gate = _gate(plan, model, spec, limits, Used(index.tokens_in, index.tokens_out))
-        watch.follow(gate)
         started = time.monotonic()
         try:
             if api is None:
+                watch.follow(gate)
                 count = engine.settled(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
             else:
                 used, half = (index.tokens_in, index.tokens_out), _price_of(spec.price, batch.DISCOUNT)
                 told = (gate.limits, watch.tell, half, used)
                 going = batch.run(asked, api, todo, plan.folder, put, plan.identity_key, *told)
                 count, gate.stopped = engine.settled(going)
+                if gate.stopped:
+                    watch.tell(f"stopped: {gate.stopped}. All answers so far are kept; the same command goes on.")
         finally:
             watch.stop()
     if count:
@@ -478,9 +480,7 @@ def leaderboard(
     numbers = load_published(published_root()) if published else []
     width = shutil.get_terminal_size((120, 40)).columns
     tables = build(runs, numbers, metric, tested=form in ("markdown", "latex"))
-    return render(tables, form, width=width), [
-        f"left out: {run.folder}: {run.reason}" for run in left
-    ]
+    return render(tables, form, width=width), [f"left out: {run.folder}: {run.reason}" for run in left]
 
 
 def site(output: Path, folder: Path, *, published: bool = True) -> Built:
