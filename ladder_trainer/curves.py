@@ -19,6 +19,9 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("completion length (tokens)", ("completions/mean_length",)),
     ("completions cut at the limit (share)", ("completions/clipped_ratio",)),
     ("gradient norm", ("grad_norm",)),
+    ("tokens right before the update (share)", ("letters right", "other tokens right")),
+    ("different terms in the lookups", ("terms in the lookups",)),
+    ("validation (share)", ("eval_accuracy", "eval_format")),
 )
 COLOURS = ("#1b6ca8", "#c1440e", "#3a7d44")
 

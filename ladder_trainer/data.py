@@ -72,6 +72,8 @@ def gather(recipe: Recipe, catalogue: Catalogue, length: Callable[[Chat], int]) 
     train, leaks = [], []
     for task in tasks:
         for sample in _split(catalogue, task, data.split):
+            if data.part is not None and part_of(sample.id, data.part[1]) != data.part[0]:
+                continue
             leak = fence.sample(sample)
             if leak:
                 leaks.append(leak)
@@ -93,6 +95,11 @@ def gather(recipe: Recipe, catalogue: Catalogue, length: Callable[[Chat], int]) 
     if "sft" in recipe.stages:
         material.documents = _documents(recipe, train, fence, left_out)
     return material
+
+
+def part_of(name: str, parts: int) -> int:
+    """Return which of so many parts, counted from 1, a question's id falls into: by its hash, the same everywhere."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) % parts + 1
 
 
 def _counts(left_out: dict[str, int]) -> str:

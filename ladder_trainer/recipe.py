@@ -70,7 +70,8 @@ class Start(Part):
 class Data(Part):
     """What is learned from. `leaks` says what happens to a training text that stands in a test split too.
 
-    The fence against test questions covers every suite whose data is here; `fence` narrows it to the suites named.
+    The fence against test questions covers every suite whose data is here; `fence` narrows it to the suites named. `part` [k, n]
+    takes only the questions whose id falls into part k of n, so that two stages can learn from different ones.
     """
 
     tasks: tuple[str, ...]
@@ -78,6 +79,7 @@ class Data(Part):
     validation: Literal["validation", "train"] = "validation"
     validation_samples: Whole = 0
     limit: Positive | None = None
+    part: tuple[Positive, Positive] | None = None
     language: Language | None = None
     system: str | None = "ladder-paper"
     max_prompt_tokens: Positive = 512

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.models import shipped
 from ladder_trainer.characters import character_tokenizer
 from ladder_trainer.checkpoint import checkpoints_root, whole_model
 from ladder_trainer.recipe import Recipe, Shape
@@ -16,7 +17,12 @@ CHARACTERS = "characters"
 
 
 def resolve_base(base: str) -> str:
-    """Return the folder or hub name that `base` means: a folder, the newest local checkpoint of that name, or a hub name."""
+    """Return the folder or hub name that `base` means.
+
+    That is a folder, `package:PACKAGE/FOLDER` (a checkpoint that ships), the newest local checkpoint of that name, or a hub name.
+    """
+    if base.startswith("package:"):
+        return str(shipped(base.removeprefix("package:")))
     if Path(base).expanduser().is_dir():
         return str(Path(base).expanduser().resolve())
     local = checkpoints_root() / base / "latest"

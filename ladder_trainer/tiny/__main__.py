@@ -1,4 +1,4 @@
-"""`python -m ladder_trainer.tiny`: make the tiny model."""
+"""`python -m ladder_trainer.tiny`: make the tiny model. A stage whose result is in the output folder already is not done again."""
 
 from __future__ import annotations
 
@@ -6,52 +6,49 @@ import argparse
 from pathlib import Path
 
 from harness.suites import Catalogue
+from ladder_trainer import train as tune
+from ladder_trainer.checkpoint import whole_model
 from ladder_trainer.tiny.drill import TASKS
 from ladder_trainer.tiny.make import train
-from ladder_trainer.tiny.publish import evaluated, known_of, publish
+from ladder_trainer.tiny.publish import Folders, publish
 from ladder_trainer.tiny.rows import facts_of, read
-from ladder_trainer.train import say_line
+
+STAGES = ("supervised", "grpo", "publish")
 
 
 def main() -> None:
     """Train by the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m ladder_trainer.tiny", description=__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints and the curve")
-    parser.add_argument("--letters", type=float, default=4.0, help="minutes of a core for the letters")
-    parser.add_argument("--facts", type=float, default=16.0, help="minutes of a core for facts and questions")
-    parser.add_argument("--start", type=Path, help="a folder of the letters' stage to start from")
+    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, runs and curves")
+    parser.add_argument("--letters", type=float, default=8.0, help="most minutes of a core for the letters")
+    parser.add_argument("--facts", type=float, default=10.0, help="minutes of a core for facts and questions")
+    parser.add_argument("--start", type=Path, help="a checkpoint of the letters' stage: that stage is left out")
     parser.add_argument("--withhold", choices=("nothing", "test"), default="nothing", help="whose facts are not read")
-    parser.add_argument("--publish", action="store_true", help="judge it and put it into the package")
+    parser.add_argument(
+        "--until", choices=STAGES, default="grpo", help="the last stage; publish puts it in the package"
+    )
+    parser.add_argument("--withheld", type=Path, help="publish: a checkpoint made with --withhold test")
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
-    withheld: set[str] = set()
-    if given.withhold == "test":
-        catalogue = Catalogue()
-        withheld = {fact for task in TASKS for row in read(catalogue, task, "test") for fact in facts_of(row)}
-    final = train(
-        given.output,
-        (given.letters, given.facts),
-        seed=given.seed,
-        withheld=withheld,
-        start=given.start,
-        say=say_line,
-    )
-    if given.publish:
-        ship(final, given.output)
-    say_line(f"finished: {final}")
+    supervised, tuned = given.output / "supervised", given.output / "tuned"
+    if not whole_model(supervised):
+        minutes = (given.letters, given.facts)
+        withheld = _facts("test") if given.withhold == "test" else set[str]()
+        train(given.output, minutes, seed=given.seed, withheld=withheld, start=given.start, say=tune.say_line)
+    final = supervised
+    if given.until != "supervised":
+        changes = [f"start.base={supervised}"]
+        final = tuned / "grpo" / "final"
+        if not whole_model(final):
+            tune.run("ladder-tiny", output=tuned, changes=changes, resume=tuned.is_dir(), say=tune.say_line)
+    if given.until == "publish":
+        publish(Folders(supervised, final, given.withheld), given.output, tune.say_line)
+    tune.say_line(f"finished: {final}")
 
 
-def ship(final: Path, output: Path) -> None:
-    """Judge the checkpoint on validation, then once on the test split, and put it where the package ships it."""
-    runs = output / "runs"
-    rows = evaluated(final, runs, ("tcm_core/single_choice",), "validation")
-    rows += evaluated(final, runs, [f"tcm_core/{task}" for task in TASKS], "test")
-    for row in rows:
-        say_line(
-            f"{row['task']} {row['split']} {row['metric']} {row['mean']} ({row['low']} to {row['high']}), {row['n']}"
-        )
-    withheld = "A figure with the facts of the test withheld from its text has not been measured yet."
-    publish(final, {**known_of(final), "scores": rows, "withheld": withheld})
+def _facts(split: str) -> set[str]:
+    catalogue = Catalogue()
+    return {fact for task in TASKS for row in read(catalogue, task, split) for fact in facts_of(row)}
 
 
 if __name__ == "__main__":

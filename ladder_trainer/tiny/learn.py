@@ -16,6 +16,8 @@ IGNORED = -100
 LETTER_WEIGHT = 4.0
 """A letter is one token of forty, and the one that decides: its loss counts so many times."""
 AVERAGE = 0.99
+WARM_UP = 100
+"""Updates at the start of a stage in which the rate rises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +45,38 @@ class Learner:
         self._letters = torch.tensor([tokenizer.convert_tokens_to_ids(one) for one in LETTERS])
         self.step = 0
         self.tokens = 0
+        self.minutes = 0.0
         self.loss = 0.0
+        self.letters = self.others = 0.0
+        self._codes: dict[str, list[int]] = {}
         self._end = tokenizer.eos_token_id
 
-    def run(self, stage: Stage, *, falls: bool, hear: Callable[[float], None]) -> None:
-        """Train for the stage's minutes; `hear` is told the minutes spent after every step. `falls`: end with a falling rate."""
-        spent, allowed, first = 0.0, stage.minutes * 60, self.step
-        while spent < allowed:
+    def run(self, stage: Stage, *, falls: bool, hear: Callable[[float], bool]) -> None:
+        """Train until `hear`, told the minutes spent after every update, says that it is enough, at most the stage's minutes.
+
+        `falls`: end with a falling rate.
+        """
+        spent, allowed, first, enough = 0.0, stage.minutes * 60, self.step, False
+        before = self.minutes
+        while spent < allowed and not enough:
             started = time.process_time()
-            slope = min(1.0, (self.step - first + 1) / 50)
+            slope = min(1.0, (self.step - first + 1) / WARM_UP)
             if falls:
                 slope *= min(1.0, (1 - spent / allowed) / 0.35 + 0.01)
-            self._update(self._texts(stage), stage.rate * slope)
+            self.update(self._texts(stage), stage.rate * slope)
             spent += time.process_time() - started
-            hear(spent / 60)
+            self.minutes = before + spent / 60
+            enough = hear(spent / 60)
+
+    def state(self) -> dict[str, float]:
+        """Return the figures of the last updates: shares are of the tokens learned, before the update."""
+        return {
+            "step": self.step,
+            "minutes": round(self.minutes, 2),
+            "loss": round(self.loss, 4),
+            "letters right": round(self.letters, 4),
+            "other tokens right": round(self.others, 4),
+        }
 
     def _texts(self, stage: Stage) -> list[Text]:
         drill = self._drill
@@ -82,22 +102,25 @@ class Learner:
             )
         labels = [IGNORED] * len(ids)
         for piece, learned in text.pieces:
-            coded = self.tokenizer(piece)["input_ids"]
+            coded = self._codes.get(piece)
+            if coded is None:
+                coded = self._codes[piece] = self.tokenizer(piece)["input_ids"]
             ids = [*ids, *coded]
             labels += coded if learned else [IGNORED] * len(coded)
         if text.given is not None:
             ids, labels = [*ids, self._end], [*labels, self._end]
         return ids, labels
 
-    def _update(self, texts: Sequence[Text], rate: float) -> None:
+    def update(self, texts: Sequence[Text], rate: float) -> None:
+        """Make one update from these texts; `rate` is AdamW's."""
         import torch
 
         rows = sorted((self.coded(text) for text in texts), key=lambda row: len(row[0]))
         third = -(-len(rows) // 3)
         parts = [rows[start : start + third] for start in range(0, len(rows), third)]
-        prepared = [self._padded(part) for part in parts]
+        prepared = [self.padded(part) for part in parts]
         whole = sum(float(weights.sum()) for _, _, _, weights in prepared)
-        total = 0.0
+        total, seen = 0.0, [0, 0, 0, 0]
         for ids, kept, wanted, weights in prepared:
             hidden = self.model.model(input_ids=ids).last_hidden_state[:, :-1]
             scores = self.model.lm_head(hidden[kept])
@@ -105,6 +128,9 @@ class Learner:
             loss.backward()
             total += float(loss.detach())
             self.tokens += ids.numel()
+            hit, letter = scores.detach().argmax(-1) == wanted, weights > 1
+            now = (hit & letter, letter, hit & ~letter, ~letter)
+            seen = [count + int(found.sum()) for count, found in zip(seen, now, strict=True)]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for group in self._adam.param_groups:
             group["lr"] = rate
@@ -113,16 +139,9 @@ class Learner:
         self._muon.step(5 * rate)
         self._averaged()
         self.step += 1
-        self.loss = total if self.step == 1 else 0.97 * self.loss + 0.03 * total
-
-    def lookups(self, texts: int) -> float:
-        """Return the share of letters that the model itself, not its average, looks up rightly."""
-        import torch
-
-        ids, kept, wanted, _ = self._padded([self.coded(self._drill.lookup()) for _ in range(texts)])
-        with torch.no_grad():
-            found = self.model(input_ids=ids).logits[:, :-1][kept].argmax(-1)
-        return float((found == wanted).float().mean())
+        self.loss = total if self.step == 1 else 0.95 * self.loss + 0.05 * total
+        self.letters = 0.9 * self.letters + 0.1 * seen[0] / max(seen[1], 1)
+        self.others = 0.9 * self.others + 0.1 * seen[2] / max(seen[3], 1)
 
     def _averaged(self) -> None:
         import torch
@@ -132,7 +151,7 @@ class Learner:
             for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(now, 1 - share)
 
-    def _padded(self, part: Sequence[tuple[list[int], list[int]]]) -> tuple[Any, Any, Any, Any]:
+    def padded(self, part: Sequence[tuple[list[int], list[int]]]) -> tuple[Any, Any, Any, Any]:
         """Return ids `(texts, tokens)`, which next tokens count, these tokens, and their weights."""
         import torch
 

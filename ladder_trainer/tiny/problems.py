@@ -39,17 +39,18 @@ class Problem:
 def think(problem: Problem, options: Sequence[str]) -> str:
     """Return the thought for the options in this order."""
     named = dict(zip(options, LETTERS, strict=False))
-    if problem.kind == "each":
-        lines = [problem.notes[o] + letter for o, letter in named.items()]
-        return "\n".join([*lines, f"选{problem.value}{named[problem.right[0]]}"])
-    if problem.kind == "judge":
-        judged = [f"{letter}{problem.notes[o]}{'√' if o in problem.right else '×'}" for o, letter in named.items()]
-        return "\n".join([*problem.chain, *judged])
-    lines = [o + letter for o, letter in named.items()]
     if problem.kind == "recall":
         gold = problem.right[0]
-        return "\n".join([*lines, *problem.chain, problem.lead + gold + named[gold]])
-    return "略" if problem.kind == "plain" else "\n".join([*lines, *problem.chain])
+        return "\n".join([*problem.chain, problem.lead + gold + named[gold]])
+    if problem.kind == "each":
+        lines = [f"{letter}. {problem.notes[o]}{letter}" for o, letter in named.items()]
+        return "\n".join([*lines, f"选{problem.value}{named[problem.right[0]]}"])
+    if problem.kind == "judge":
+        judged = [
+            f"{letter}. {problem.notes[o] or o}{'√' if o in problem.right else '×'}" for o, letter in named.items()
+        ]
+        return "\n".join([*problem.chain, *judged])
+    return "\n".join(problem.chain) or "略"
 
 
 def reply(problem: Problem, options: Sequence[str]) -> str:

@@ -10,10 +10,11 @@ import pytest
 
 from harness.datasets import stream
 from harness.suites import Catalogue
-from ladder_trainer.data import Question
+from ladder_trainer.config import load_recipe
+from ladder_trainer.data import Question, gather
 from ladder_trainer.fence import Fence
 from ladder_trainer.rewards import correctness, whole_format
-from ladder_trainer.tiny.drill import TASKS, Drill
+from ladder_trainer.tiny.drill import FEW, QUERIES, TASKS, Drill
 from ladder_trainer.tiny.problems import LETTERS, reply
 from ladder_trainer.tiny.rows import facts_of, read, task_of
 from ladder_trainer.tiny.statements import book
@@ -79,6 +80,35 @@ def test_new_questions_have_five_options_one_of_them_right_and_letters_are_even(
     assert set(letters) == set(LETTERS) and min(letters.values()) > 120
 
 
+def test_what_is_left_to_grpo_is_asked_in_no_supervised_text(drill: Drill) -> None:
+    recipe = load_recipe("ladder-tiny")
+    material = gather(recipe, Catalogue(), lambda _chat: 1)
+    left, asked = {q.sample.id for q in material.train}, {row["id"] for row in drill.rows["single_choice"]}
+    assert len(left) > 200 and not left & asked
+    assert left | asked == {row["id"] for row in read(Catalogue(), "single_choice", "train")}
+
+
+def test_lookups_begin_with_few_terms_and_get_more_up_to_all() -> None:
+    drill = Drill(Catalogue(), seed=2)
+
+    def terms(texts: int) -> set[str]:
+        shown = (drill.lookup().pieces[0][0].splitlines() for _ in range(texts))
+        return {line.split(". ", 1)[1] for lines in shown for line in lines}
+
+    assert len(terms(200)) == FEW
+    assert not drill.widen(2) and FEW < len(terms(400)) <= 2 * FEW
+    assert drill.widen(1e6) and len(terms(400)) > 1000
+
+
+def test_a_query_of_a_lookup_names_the_letter_or_the_term_of_its_own_list(drill: Drill) -> None:
+    for _ in range(50):
+        (listed, learned), *queries = drill.lookup().pieces
+        options = dict(line.split(". ", 1) for line in listed.splitlines())
+        assert not learned and len(options) == len(LETTERS) and len(queries) == 2 * QUERIES
+        for (asked, _), (told, counts) in zip(queries[::2], queries[1::2], strict=True):
+            assert counts and (options.get(asked.strip(". \n")) == told or asked.endswith(options[told]))
+
+
 def test_withheld_facts_are_in_no_statement() -> None:
     gone = {fact for row in read(Catalogue(), "single_choice", "test") for fact in facts_of(row)}
     left = book(gone)
@@ -95,10 +125,11 @@ def test_the_same_seed_draws_the_same_texts() -> None:
 def test_the_tokenizer_keeps_terms_whole_and_every_text_as_it_is(drill: Drill, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
-    from ladder_trainer.tiny.make import new_model, save, tokenizer_of
+    from ladder_trainer.tiny.make import new_model, tokenizer_of
+    from ladder_trainer.tiny.publish import half
 
     tokenizer = tokenizer_of(drill)
-    save(new_model(tokenizer, 0), tokenizer, tmp_path / "model")
+    half(new_model(tokenizer, 0), tokenizer, tmp_path / "model")
     again = AutoTokenizer.from_pretrained(tmp_path / "model")
     assert again.tokenize("半夏泻心汤属和解剂")[0] == "半夏泻心汤"
     for text in ("𠮷野 émile\t黄連 <think>", drill.question("single_choice").whole, drill.case().whole):
