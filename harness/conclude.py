@@ -1,0 +1,142 @@
+"""From a run's records to its scores and its summary; the asked model is not called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from harness import batch, summary
+from harness.errors import UsageError
+from harness.plan import Encoder, Part, Plan, Selection, prepare
+from harness.position import Places, followed, positions
+from harness.prompts import Style
+from harness.runs import Done
+from harness.score import floors as floors_of
+from harness.score import score_task
+from harness.store import Index, encode_score, read_json, read_scores, write_json, write_lines
+from harness.suites import Catalogue
+from harness.types import Failure, Job, Record, Sampling, Score
+from harness.verdicts import tallied, with_panel
+
+CHOICES = ("single_choice", "multiple_choice")
+
+
+def scored_already(plan: Plan) -> Done | None:
+    """Return the finished run when its summary is whole and made by the very metrics and price of today, else None."""
+    path = plan.folder / "summary.json"
+    if not path.exists() or _metric_ids(plan) != {
+        task: info["metrics"] for task, info in plan.manifest["tasks"].items()
+    }:
+        return None
+    done = Done(plan.folder, read_json(path))
+    return done if done.complete and done.summary["usage"].get("price") == plan.manifest.get("price") else None
+
+
+def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None) -> Done:
+    """Score a run's records anew and write its scores and its summary; the asked model is not called."""
+    manifest = read_json(folder / "manifest.json")
+    plan = plan or reopen(folder, manifest, encoder)
+    today = _metric_ids(plan)
+    if today != {task: info["metrics"] for task, info in manifest["tasks"].items()}:
+        for task, ids in today.items():
+            manifest["tasks"][task]["metrics"] = ids
+        manifest["encoder"] = next((asdict(part.encoder) for part in plan.parts if part.encoder), None)
+        write_json(folder / "manifest.json", manifest)
+    index = Index(folder / "records.jsonl")
+    usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0, "adopted": 0, **batch.batched(folder)}
+    marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
+    path = folder / "scores.jsonl"
+    places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.type in CHOICES}
+    scores = (one for p in plan.parts for one in _part_scores(plan, p, index, usage, marks, places.get(p.task.id)))
+    write_lines(path, map(encode_score, scores))
+    floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
+    judging = tallied(plan, index)
+    index.close()
+    del index  # its 25 bytes a record are not needed while the estimates are made
+    sessions = folder / "sessions.json"
+    spent = sum(s["seconds"] for s in read_json(sessions)["sessions"]) if sessions.exists() else 0.0
+    extra = {
+        "usage": {**usage, "wall_seconds": round(spent, 3), **summary.cost(usage, manifest.get("price"))},
+        **{name: sorted(values) for name, values in marks.items()},
+        "absent": manifest.get("absent", {}),
+        "floors": floors,
+        **({"position": found} if (found := positions(places)) else {}),
+        **({"judging": judging} if judging else {}),
+    }
+    result = summary.of(manifest, read_scores(path), extra)
+    write_json(folder / "summary.json", result)
+    return Done(folder, result)
+
+
+def _metric_ids(plan: Plan) -> dict[str, dict[str, str]]:
+    """Return the comparison id that each metric of each task has today."""
+    return {p.task.id: {use.name: p.comparison_id(use, plan.selection) for use in p.metrics()} for p in plan.parts}
+
+
+def _floors(plan: Plan, part: Part, index: Index) -> dict[str, float]:
+    def answers(job: Job) -> list[Record | None]:
+        return [index.get(job.slot(step)) for step in range(job.steps)]
+
+    return floors_of(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), answers)
+
+
+def _part_scores(
+    plan: Plan, part: Part, index: Index, usage: dict[str, Any], marks: dict[str, set[str]], places: Places | None
+) -> Iterator[Score]:
+    def answers(job: Job) -> list[Record | None]:
+        """Return what came back at each step of a job; None where nothing was asked, after a failed step."""
+        records = [index.get(job.slot(step)) for step in range(job.steps)]
+        for record in records:
+            if record is not None:
+                _count(record, usage, marks)
+        return records
+
+    ask, uses = part.prompter.style.ask, part.metrics()
+    if places is None:
+        return score_task(part.task, ask, uses, plan.jobs(part), answers)
+    return followed(places, plan.jobs(part), lambda jobs: score_task(part.task, ask, uses, jobs, answers))
+
+
+def _count(record: Record, usage: dict[str, Any], marks: dict[str, set[str]]) -> None:
+    response = record.outcome
+    if isinstance(response, Failure):
+        return
+    usage["calls"] += 1
+    usage["adopted"] += record.origin is not None
+    usage["tokens_in"] += response.tokens_in
+    usage["tokens_out"] += response.tokens_out
+    usage["seconds"] += response.seconds
+    if response.model_version:
+        marks["model_versions"].add(response.model_version)
+    marks["not_accepted"].update(response.not_accepted)
+
+
+def reopen(folder: Path, manifest: Mapping[str, Any], encoder: Encoder | None = None) -> Plan:
+    """Return the plan of an existing run; raise UsageError when its tasks or data are gone or have changed."""
+    paths = tuple(Path(p) for p in manifest.get("task_paths", []))
+    root, data_path = manifest.get("data_root"), manifest.get("data_path")
+    catalogue = Catalogue(
+        paths, data_root=Path(root) if root else None, data_path=Path(data_path) if data_path else None
+    )
+    selection = Selection(**manifest["selection"])
+    style = Style(**manifest["style"])
+    if encoder is None and manifest.get("encoder"):
+        encoder = Encoder(**manifest["encoder"])
+    parts = []
+    for task_id, info in manifest["tasks"].items():
+        here, absent = catalogue.select([task_id])
+        if absent:
+            raise UsageError(
+                f"{folder}: the data of {task_id} is no longer here. Bring it with: {catalogue.bring(absent[0].suite)}"
+            )
+        sampling = {**info["sampling"], "stop": tuple(info["sampling"]["stop"])}
+        part = prepare(catalogue, here[0], style, selection, asdict(Sampling(**sampling)), encoder)
+        if dict(part.data) != info["data"]:
+            raise UsageError(
+                f"{folder}: the data of {task_id} has changed since the run. Bring the old version back to score it again."
+            )
+        parts.append(part)
+    subject = manifest["subject"]
+    return with_panel(Plan(subject["name"], subject["identity"], parts, selection, catalogue, folder, dict(manifest)))

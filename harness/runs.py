@@ -1,0 +1,99 @@
+"""What a run is asked to do, who watches it, and what is left when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.limits import Gate, Limits
+from harness.plan import Encoder, Plan, Selection
+from harness.prompts import Style
+from harness.score import Reading
+from harness.suites import Catalogue
+from harness.types import Record
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What the user asked for. `sampling` holds only the fields that were stated.
+
+    `max_failures` from 1 is a count, below 1 a share of all answers; `price` is for a million tokens in and out.
+    """
+
+    model: str
+    tasks: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    style: Style = field(default_factory=Style)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    max_failures: float | None = None
+    price: tuple[float, float] | None = None
+    output: Path = Path("results")
+    task_paths: tuple[Path, ...] = ()
+    data_root: Path | None = None
+    data_path: Path | None = None
+    encoder: Encoder | None = None
+    fresh: bool = False
+    strict: bool = False
+    batch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished run: its folder and its summary."""
+
+    folder: Path
+    summary: dict[str, Any]
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.summary["complete"])
+
+
+class Watch(Protocol):
+    """Sees a run's progress; the console is one, a notebook may have another. Answers are read for it only if it `reads` them.
+
+    `answered` counts the answers of each task that are there already.
+    """
+
+    reads: bool
+
+    def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None: ...
+
+    def follow(self, gate: Gate) -> None: ...
+
+    def record(self, record: Record, reading: Reading | None) -> None: ...
+
+    def tell(self, text: str) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Silent:
+    """Watches nothing."""
+
+    reads = False
+
+    def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
+        """Ignore the start."""
+
+    def follow(self, gate: Gate) -> None:
+        """Ignore the gate."""
+
+    def record(self, record: Record, reading: Reading | None) -> None:
+        """Ignore a record."""
+
+    def tell(self, text: str) -> None:
+        """Ignore news."""
+
+    def stop(self) -> None:
+        """Ignore the end."""
+
+
+def open_catalogue(spec: RunSpec) -> Catalogue:
+    """Return the suites that a spec can see."""
+    return Catalogue(spec.task_paths, data_root=spec.data_root, data_path=spec.data_path)

@@ -1,0 +1,80 @@
+"""What a run may cost before it is asked, and what its tokens cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from harness import batch
+from harness.errors import UsageError
+from harness.limits import prompt_tokens
+from harness.models import Subject, resolve
+from harness.plan import Plan, prepare
+from harness.runs import RunSpec, open_catalogue
+from harness.store import write_json
+
+
+def price_of(spec: RunSpec, subject: Subject) -> tuple[float, float] | None:
+    """Return what a million tokens in and out cost, None when nobody has said; raise UsageError when a cost is to be kept to."""
+    known = (subject.price.input, subject.price.output) if subject.price else None
+    if spec.limits.max_cost is not None and not (spec.price or known):
+        raise UsageError(
+            f"--max-cost: no price of {subject.name} is known. State it per million tokens: --price INPUT,OUTPUT"
+        )
+    return spec.price or known
+
+
+def note_price(plan: Plan, spec: RunSpec, subject: Subject) -> None:
+    """Keep in the manifest what a million tokens cost: a price stated by the user has no date, source or currency."""
+    if spec.price:
+        price: dict[str, Any] = {"input": spec.price[0], "output": spec.price[1], "currency": ""}
+    elif subject.price and not plan.manifest.get("price"):
+        price = subject.price.model_dump()
+    else:
+        return
+    if plan.manifest.get("price") != price:
+        plan.manifest = {**plan.manifest, "price": price}
+        write_json(plan.folder / "manifest.json", plan.manifest)
+
+
+def estimate(spec: RunSpec) -> str:
+    """Return how many requests, tokens and how much money a run would take at most; nothing is asked, built or written."""
+    catalogue = open_catalogue(spec)
+    here, absent = catalogue.select(spec.tasks)
+    lines = []
+    for subject in resolve(spec.model, spec.settings, spec.name):
+        style = replace(spec.style, own_system=subject.own_system)
+        budget = {"max_tokens": subject.max_tokens} if subject.max_tokens else {}
+        requests = prompt = most = 0
+        for task in here:
+            part = prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}, spec.encoder)
+            bare = Plan(subject.name, {}, [part], spec.selection, catalogue, spec.output)
+            for job in bare.jobs(part):
+                first = job.next([])
+                requests += job.steps
+                prompt += job.steps * (prompt_tokens(first) if first else 0)
+                most += job.steps * part.prompter.sampling.max_tokens
+        price = spec.price or ((subject.price.input, subject.price.output) if subject.price else None)
+        share = batch.DISCOUNT if spec.batch else 1.0
+        cost = (
+            f"{share * (prompt * price[0] + most * price[1]) / 1e6:,.2f}"
+            if price
+            else "unknown (no price: --price INPUT,OUTPUT)"
+        )
+        if price and subject.price and not spec.price:
+            cost += f" {subject.price.currency} (price of {subject.price.date}, {subject.price.source})"
+        if price and spec.batch:
+            cost += ", which is half the price"
+        lines.append(
+            f"{subject.name}: {requests:,} requests; at most {prompt:,} tokens in and {most:,} out; cost at most {cost}"
+        )
+    lines += [f"not counted, for the data is not here: {', '.join(task.id for task in absent)}"] if absent else []
+    return "\n".join(lines)
+
+
+def cost_of(price: tuple[float, float] | None, share: float = 1.0) -> Callable[[float, float], float] | None:
+    """Return what so many tokens in and out cost at a share of a price for a million, None where no price is known."""
+    if price is None:
+        return None
+    return lambda tokens_in, tokens_out: share * (tokens_in * price[0] + tokens_out * price[1]) / 1e6
