@@ -250,7 +250,7 @@ def _counts(suite: str, runs: Sequence[Run]) -> Table:
 def _marks(runs: Sequence[Run], suite: str) -> list[str]:
     notes = []
     if any(run.trained_on(suite) for run in runs):
-        notes.append(f"{TRAINED} trained on this suite: shown, not ranked.")
+        notes.append(f"{TRAINED} facts seen in training (trained on this suite): shown, not ranked.")
     if any(not run.summary["complete"] for run in runs):
         notes.append(f"{INCOMPLETE} incomplete: some calls failed or some answers could not be scored.")
     refused = ((run.name, run.summary.get("not_accepted")) for run in runs)
