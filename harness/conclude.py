@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,23 +45,24 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
         manifest["encoder"] = next((asdict(part.encoder) for part in plan.parts if part.encoder), None)
         write_json(folder / "manifest.json", manifest)
     index = Index(folder / "records.jsonl")
-    usage = {"calls": 0, "tokens_in": 0, "tokens_out": 0, "seconds": 0.0, "adopted": 0, **batch.batched(folder)}
-    marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
+    seen = Seen(batch.batched(folder))
     path = folder / "scores.jsonl"
     places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.type in CHOICES}
-    scores = (one for p in plan.parts for one in _part_scores(plan, p, index, usage, marks, places.get(p.task.id)))
+    scores = (one for p in plan.parts for one in _part_scores(plan, p, index, seen, places.get(p.task.id)))
     write_lines(path, map(encode_score, scores))
     floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
     judging = tallied(plan, index)
     index.close()
     del index  # its 25 bytes a record are not needed while the estimates are made
-    sessions = folder / "sessions.json"
-    spent = sum(s["seconds"] for s in read_json(sessions)["sessions"]) if sessions.exists() else 0.0
+    sessions = read_json(folder / "sessions.json")["sessions"] if (folder / "sessions.json").exists() else []
+    usage = {**seen.usage, "wall_seconds": round(sum(one["seconds"] for one in sessions), 3)}
     extra = {
-        "usage": {**usage, "wall_seconds": round(spent, 3), **summary.cost(usage, manifest.get("price"))},
-        **{name: sorted(values) for name, values in marks.items()},
+        "usage": {**usage, **summary.cost(usage, manifest.get("price"))},
+        **{name: sorted(values) for name, values in seen.marks.items()},
         "absent": manifest.get("absent", {}),
         "floors": floors,
+        **({"unasked": seen.unasked} if seen.unasked else {}),
+        **({"stopped": sessions[-1]["stopped"]} if seen.unasked and sessions and "stopped" in sessions[-1] else {}),
         **({"position": found} if (found := positions(places)) else {}),
         **({"judging": judging} if judging else {}),
     }
@@ -82,15 +83,11 @@ def _floors(plan: Plan, part: Part, index: Index) -> dict[str, float]:
     return floors_of(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), answers)
 
 
-def _part_scores(
-    plan: Plan, part: Part, index: Index, usage: dict[str, Any], marks: dict[str, set[str]], places: Places | None
-) -> Iterator[Score]:
+def _part_scores(plan: Plan, part: Part, index: Index, seen: Seen, places: Places | None) -> Iterator[Score]:
     def answers(job: Job) -> list[Record | None]:
         """Return what came back at each step of a job; None where nothing was asked, after a failed step."""
         records = [index.get(job.slot(step)) for step in range(job.steps)]
-        for record in records:
-            if record is not None:
-                _count(record, usage, marks)
+        seen.count(job, records)
         return records
 
     ask, uses = part.prompter.style.ask, part.metrics()
@@ -99,18 +96,41 @@ def _part_scores(
     return followed(places, plan.jobs(part), lambda jobs: score_task(part.task, ask, uses, jobs, answers))
 
 
-def _count(record: Record, usage: dict[str, Any], marks: dict[str, set[str]]) -> None:
-    response = record.outcome
-    if isinstance(response, Failure):
-        return
-    usage["calls"] += 1
-    usage["adopted"] += record.origin is not None
-    usage["tokens_in"] += response.tokens_in
-    usage["tokens_out"] += response.tokens_out
-    usage["seconds"] += response.seconds
-    if response.model_version:
-        marks["model_versions"].add(response.model_version)
-    marks["not_accepted"].update(response.not_accepted)
+class Seen:
+    """What a run's records say besides their answers: what was used, by which versions, and how much was never asked."""
+
+    def __init__(self, batched: Mapping[str, int]) -> None:
+        self.usage: dict[str, Any] = {
+            "calls": 0,
+            "tokens_in": 0,
+            "tokens_out": 0,
+            "seconds": 0.0,
+            "adopted": 0,
+            **batched,
+        }
+        self.marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
+        self.unasked: dict[str, int] = {}
+
+    def count(self, job: Job, records: Sequence[Record | None]) -> None:
+        """Count what came back at each step of one job."""
+        if records[0] is None:
+            self.unasked[job.sample.task] = self.unasked.get(job.sample.task, 0) + 1
+        for record in records:
+            if record is not None:
+                self._count(record)
+
+    def _count(self, record: Record) -> None:
+        response = record.outcome
+        if isinstance(response, Failure):
+            return
+        self.usage["calls"] += 1
+        self.usage["adopted"] += record.origin is not None
+        self.usage["tokens_in"] += response.tokens_in
+        self.usage["tokens_out"] += response.tokens_out
+        self.usage["seconds"] += response.seconds
+        if response.model_version:
+            self.marks["model_versions"].add(response.model_version)
+        self.marks["not_accepted"].update(response.not_accepted)
 
 
 def reopen(folder: Path, manifest: Mapping[str, Any], encoder: Encoder | None = None) -> Plan:

@@ -147,10 +147,13 @@ def shipped(place: str) -> Path:
     raise UsageError(f"the installed package '{package}' holds no folder {inside}: install tcm-eval anew")
 
 
-def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> list[Subject]:
+def resolve(
+    text: str, settings: Mapping[str, Any], name: str | None = None, *, only_possible: bool = True
+) -> list[Subject]:
     """Return the subjects that `--model text` means: one, or two when the entry has a prompt of its own.
 
-    Raises UsageError for an unknown provider or alias, and for an alias none of whose ways is possible here.
+    Raises UsageError for an unknown provider or alias, and for an alias none of whose ways is possible here; unless
+    `only_possible` is False, for an estimate that asks nobody needs no key: then its first way stands.
     """
     provider, slash, model = text.partition("/")
     if slash and text not in entries():
@@ -171,7 +174,7 @@ def resolve(text: str, settings: Mapping[str, Any], name: str | None = None) -> 
         raise unknown(
             "model", text, entries(), "Or provider/name, for example server/NAME: see `tcm-eval models list`."
         )
-    return _from_entry(text, entries()[text], settings, name)
+    return _from_entry(text, entries()[text], settings, name, only_possible=only_possible)
 
 
 def _reachable(provider: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -179,7 +182,9 @@ def _reachable(provider: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     return {k: v for k, v in settings.items() if provider not in ("echo", "replay") or k not in ("base_url", "key_env")}
 
 
-def _from_entry(alias: str, entry: Entry, settings: Mapping[str, Any], name: str | None) -> list[Subject]:
+def _from_entry(
+    alias: str, entry: Entry, settings: Mapping[str, Any], name: str | None, *, only_possible: bool
+) -> list[Subject]:
     if entry.published_only:
         raise UsageError(f"{alias} has no API and no weights: only its published numbers can be shown. {entry.notes}")
     if entry.ways:
@@ -189,6 +194,7 @@ def _from_entry(alias: str, entry: Entry, settings: Mapping[str, Any], name: str
     else:
         reasons = {f"{w.provider}/{w.model}": obstacle(w) for w in entry.ways}
         possible = [w for w in entry.ways if not reasons[f"{w.provider}/{w.model}"]]
+        possible = possible or ([] if only_possible else list(entry.ways[:1]))
         if not possible:
             tried = "".join(f"\n  - {way}: {reason}" for way, reason in reasons.items())
             raise UsageError(

@@ -43,7 +43,7 @@ def estimate(spec: RunSpec) -> str:
     catalogue = open_catalogue(spec)
     here, absent = catalogue.select(spec.tasks)
     lines = []
-    for subject in resolve(spec.model, spec.settings, spec.name):
+    for subject in resolve(spec.model, spec.settings, spec.name, only_possible=False):
         style = replace(spec.style, own_system=subject.own_system)
         budget = {"max_tokens": subject.max_tokens} if subject.max_tokens else {}
         requests = prompt = most = 0

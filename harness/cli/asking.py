@@ -190,6 +190,11 @@ def _run(args: argparse.Namespace) -> int:
         finished += run(spec_of(args, model, name), Silent() if args.quiet else Console())
     if not args.quiet:
         print_finished(finished, args.output)
+    elif missing := [done for done in finished if not done.complete]:
+        from harness.report.finished import trouble
+
+        for done in missing:
+            print("\n".join(f"{done.folder}: {line}" for line in trouble(done.summary)), file=sys.stderr)
     if args.figures:
         draw_runs(
             [done.folder for done in finished], args.output / "figures", "all", sys.stderr if args.json else sys.stdout

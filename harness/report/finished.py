@@ -37,7 +37,8 @@ def _one(done: Finished) -> str:
         floors = summary.get("floors", {}).get(task, {})
         headline, *others = metrics
         headlines.append(headline)
-        rows.append((f"{task}  {headline}", _cells(metrics[headline], floors.get(headline))))
+        unasked = summary.get("unasked", {}).get(task, 0)
+        rows.append((f"{task}  {headline}", _cells(metrics[headline], floors.get(headline), unasked)))
         if others:
             further.append(f"{task}: {', '.join(f'{m} {_mean(metrics[m])}' for m in others)}")
     for metric in dict.fromkeys(headlines):
@@ -45,7 +46,7 @@ def _one(done: Finished) -> str:
             if row and (headlines.count(metric) > 1 or kind == "macro"):
                 rows.append((_over(kind, metric, row), _cells(row)))
     columns = ["mean", "95% interval", "by chance", "n", "answers"]
-    notes = [*_explained(summary), *further, *sentences(summary), *_trouble(summary), f"run folder: {done.folder}"]
+    notes = [*_explained(summary), *further, *sentences(summary), *trouble(summary), f"run folder: {done.folder}"]
     tables = [Table(str(summary["subject"]["name"]), columns, rows, notes), *judged_tables(summary)]
     return render(tables, "table", width=120)
 
@@ -73,23 +74,30 @@ def _over(kind: str, metric: str, row: Mapping[str, Any]) -> str:
     return f"{what}  {metric}"
 
 
-def _cells(row: Mapping[str, Any], floor: float | None = None) -> list[Cell]:
+def _cells(row: Mapping[str, Any], floor: float | None = None, unasked: int = 0) -> list[Cell]:
     interval = f"{row['low']:.3f} to {row['high']:.3f}" if row["low"] is not None and row["high"] is not None else "–"
-    counts = {status: n for status, n in row.get("counts", {}).items() if n}
-    said = ", ".join(f"{n} {status}" for status, n in counts.items())
+    counts = dict(row.get("counts", {}))
+    if unasked:  # no answer, but no failed call either
+        counts = {**counts, "failed": counts["failed"] - unasked, "not asked": unasked}
+    said = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
     level = row.get("chance", floor)
     chance = Cell() if level is None else Cell(text=f"{level:.3f}")
     mean = Cell(text=_mean(row))
     return [mean, Cell(text=interval), chance, Cell(text=str(row["n"])), Cell(text=said)]
 
 
-def _trouble(summary: Mapping[str, Any]) -> list[str]:
+def trouble(summary: Mapping[str, Any]) -> list[str]:
+    """Return what is missing in a run, and why; empty when nothing is."""
     notes = []
     failed = sum(max(row["counts"]["failed"] for row in metrics.values()) for metrics in summary["tasks"].values())
     unscored = sum(row["counts"]["unscored"] for metrics in summary["tasks"].values() for row in metrics.values())
+    unasked = sum(summary.get("unasked", {}).values())
     if failed:
+        kinds = [f"{failed - unasked} calls failed (they are not wrong answers)"] if failed > unasked else []
+        kinds += [f"{unasked} were not asked"] if unasked else []
+        why = f" Stopped: {summary['stopped']}." if "stopped" in summary else ""
         notes.append(
-            f"INCOMPLETE: {failed} questions have no answer (failed calls are not wrong answers). Run the same command again."
+            f"INCOMPLETE: {failed} questions have no answer: {', '.join(kinds)}.{why} The same command goes on."
         )
     if unscored:
         notes.append(f"INCOMPLETE: {unscored} scores could not be computed.")

@@ -41,6 +41,9 @@ def test_a_cost_holds_over_all_sessions_of_a_run_and_a_greater_one_goes_on(
         assert f"stopped: one more answer might exceed --max-cost 300 (spent: {asked * 13})" in err
         code, _, err = tcm_eval(*first)
         assert code == 3 and len(server.posts()) == asked, "the same budget buys nothing more"
+        assert f"{asked} ok, {30 - asked} not asked" in out and f"{30 - asked} were not asked. Stopped: one more" in out
+        code, out, quiet = tcm_eval(*first, "--quiet")
+        assert code == 3 and not out and f"{30 - asked} were not asked. Stopped: one more" in quiet
         assert (
             f"(spent: {asked * 13}, {asked * 13} of it earlier)" in err
             and "the same command with a greater budget goes on" in err
@@ -139,3 +142,12 @@ def test_a_dry_run_is_an_upper_bound_of_what_is_then_used(tcm_eval: Call, tmp_pa
         _, out, _ = tcm_eval(*command(server, suite, tmp_path, "--json", "--quiet"))
     used = json.loads(out)["summary"]["usage"]["tokens_in"]
     assert 0.7 * at_most < used <= at_most
+
+
+def test_an_estimate_for_an_alias_needs_no_key(tcm_eval: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    asked = ("run", "--model", "gpt-4o", "--tasks", "tcm_core/single_choice", "--limit", "3")
+    code, out, _ = tcm_eval(*asked, "--dry-run")
+    assert code == 0 and out.startswith("gpt-4o: 3 requests; ") and "cost at most" in out
+    code, _, err = tcm_eval(*asked)
+    assert code == 2 and "OPENAI_API_KEY is not set" in err, "asking needs it"
