@@ -138,6 +138,8 @@ EXTRAS = {
     "ray": ("ray",),
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
+    "site": ("vl_convert",),
+    "compat": ("jieba",),
 }
 
 
