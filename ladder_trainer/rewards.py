@@ -52,9 +52,14 @@ def authors_correctness(text: str, question: Question) -> float:
     return float(read_letter(text) == next(iter(target.letters)))
 
 
+def whole(text: str) -> bool:
+    """Tell whether the text is one think block and one answer block on lines of their own, from beginning to end."""
+    return _WHOLE.fullmatch(text) is not None
+
+
 def whole_format(text: str, _question: Question) -> float:
-    """Return 1 when the text is one think block and one answer block on lines of their own, from beginning to end."""
-    return float(_WHOLE.fullmatch(text) is not None)
+    """Return 1 when the text is `whole`."""
+    return float(whole(text))
 
 
 def tags(text: str, _question: Question) -> float:

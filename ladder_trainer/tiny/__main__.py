@@ -21,7 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ladder_trainer.tiny", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, runs and curves")
     parser.add_argument("--letters", type=float, default=8.0, help="most minutes of a core for the letters")
-    parser.add_argument("--facts", type=float, default=10.0, help="minutes of a core for facts and questions")
+    parser.add_argument("--facts", type=float, default=12.0, help="minutes of a core for facts and questions")
     parser.add_argument("--start", type=Path, help="a checkpoint of the letters' stage: that stage is left out")
     parser.add_argument("--withhold", choices=("nothing", "test"), default="nothing", help="whose facts are not read")
     parser.add_argument(

@@ -12,10 +12,13 @@ from typing import Any, Literal
 from harness.baseline import load
 from harness.compare import compare_runs, sentence
 from harness.pipeline import RunSpec, run
+from harness.store import read as read_records
 from harness.store import read_json, write_json, write_lines
 from harness.suites import Catalogue
+from harness.types import Response
 from ladder_trainer import curves
 from ladder_trainer.card import versions
+from ladder_trainer.rewards import whole
 from ladder_trainer.tiny.card import card
 from ladder_trainer.tiny.drill import TASKS
 from ladder_trainer.tiny.rows import SUITE, read
@@ -71,8 +74,8 @@ def publish(folders: Folders, output: Path, say: Say, target: Path = SHIPPED) ->
     runs = output / "runs"
     scores: list[dict[str, Any]] = []
     compared = {}
-    whole: Asked = {"validation": [ASKED], "test": [f"{SUITE}/{task}" for task in TASKS]}
-    for split, tasks in whole.items():
+    parts: Asked = {"validation": [ASKED], "test": [f"{SUITE}/{task}" for task in TASKS]}
+    for split, tasks in parts.items():
         before, start = _judged("ladder-tiny before GRPO", folders.supervised, (ASKED,), split, runs)
         after, rows = _judged("ladder-tiny", ready, tasks, split, runs)
         [pair] = compare_runs(load(before), [load(after)])
@@ -105,13 +108,19 @@ def _judged(
     name: str, folder: Path, tasks: Sequence[str], split: Split, output: Path
 ) -> tuple[Path, list[dict[str, Any]]]:
     """Return the run's folder, and a row per task and metric with its mean, 95 % interval and number of questions."""
-    spec = RunSpec(model=f"hf/{folder}", tasks=tuple(tasks), name=name, settings={"batch": 64}, output=output)
+    budget = {"max_tokens": 256}
+    spec = RunSpec(f"hf/{folder}", tuple(tasks), {"batch": 64}, name, sampling=budget, output=output)
     [done] = run(replace(spec, selection=replace(spec.selection, split=split)))
     rows = []
     for task, metrics in done.summary["tasks"].items():
         for metric, row in metrics.items():
             kept = {key: row.get(key) for key in ("mean", "low", "high", "n")}
             rows.append({"task": task, "metric": metric, "split": split, **kept})
+    asked = [record.outcome for record in read_records(done.folder / "records.jsonl") if record.task == ASKED]
+    replies = [outcome.text for outcome in asked if isinstance(outcome, Response)]
+    share = sum(whole(text) for text in replies) / len(replies)
+    shape = {"task": ASKED, "metric": "format reward", "split": split, "mean": share, "low": None, "high": None}
+    rows.append({**shape, "n": len(replies)})
     return done.folder, rows
 
 
