@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import batch, summary
-from harness.errors import UsageError
+from harness.errors import IncompleteError, UsageError
 from harness.plan import Encoder, Part, Plan, Selection, prepare
 from harness.position import Places, followed, positions
 from harness.prompts import Style
@@ -37,6 +37,8 @@ def scored_already(plan: Plan) -> Done | None:
 def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None) -> Done:
     """Score a run's records anew and write its scores and its summary; the asked model is not called."""
     manifest = read_json(folder / "manifest.json")
+    if not (folder / "records.jsonl").is_file():
+        raise IncompleteError(f"{folder}: records.jsonl, which holds the answers, is not there. Nothing was changed.")
     plan = plan or reopen(folder, manifest, encoder)
     today = _metric_ids(plan)
     if today != {task: info["metrics"] for task, info in manifest["tasks"].items()}:

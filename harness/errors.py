@@ -68,13 +68,15 @@ class Fatal(AdapterError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> UsageError:
-    """Return an error for an unknown name, with the closest known ones and the first twenty allowed."""
+    """Return an error for an unknown name, with the closest known ones and the first twenty allowed (of hundreds, their number)."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     text = f"unknown {kind} '{name}'."
     if close:
         text += f" Did you mean: {', '.join(close)}?"
-    if names:
+    if len(names) > 200:
+        text += f" {len(names):,} names are known."
+    elif names:
         more = f" ... ({len(names)} in all)" if len(names) > 20 else ""
         text += f" Known: {', '.join(names[:20])}{more}."
     return UsageError(f"{text} {hint}".rstrip())

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from harness.errors import UsageError, unknown
 from harness.registry import adapter_names, get_adapter
-from harness.specs import Closed
+from harness.specs import Closed, faults
 from harness.suites import default_data_root
 from harness.types import BatchModel, Model
 
@@ -106,9 +106,15 @@ def entries() -> Mapping[str, Entry]:
             raise UsageError(f"model registry {file} does not exist (TCM_EVAL_REGISTRY names it)")
         try:
             raw = yaml.safe_load(file.read_text("utf-8")) or {}
-            found.update({str(name): _placed(Entry.model_validate(entry), file.parent) for name, entry in raw.items()})
-        except (yaml.YAMLError, ValidationError, AttributeError) as error:
-            raise UsageError(f"{file}: {error}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"{file} is not YAML: {error}") from None
+        if not isinstance(raw, dict):
+            raise UsageError(f"{file}: expected aliases, each with keys and values, found {type(raw).__name__}")
+        for name, entry in raw.items():
+            try:
+                found[str(name)] = _placed(Entry.model_validate(entry), file.parent)
+            except ValidationError as error:
+                raise UsageError(faults(Entry, file, error, str(name))) from None
     return found
 
 

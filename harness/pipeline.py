@@ -101,6 +101,8 @@ def _prepare(
         "data_root": str(catalogue.data_root),
         "data_path": str(spec.data_path.resolve()) if spec.data_path else None,
     }
+    if spec.output.exists() and not spec.output.is_dir():
+        raise UsageError(f"--output {spec.output} is a file. Name a folder, or one that does not exist yet.")
     runs = spec.output / "runs"
     with explain(runs):
         runs.mkdir(parents=True, exist_ok=True)

@@ -235,11 +235,16 @@ def parse(model: type[Any], file: Path, **defaults: str) -> Any:
     try:
         return model.model_validate({**defaults, **raw})
     except ValidationError as error:
-        raise UsageError("\n".join(_explain(model, file, one) for one in error.errors())) from None
+        raise UsageError(faults(model, file, error)) from None
 
 
-def _explain(model: type[BaseModel], file: Path, error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+def faults(model: type[BaseModel], file: Path, error: ValidationError, under: str = "") -> str:
+    """Return a line for each thing that is wrong in a file's keys below `under`, with the nearest known key."""
+    return "\n".join(_explain(model, file, one, under) for one in error.errors())
+
+
+def _explain(model: type[BaseModel], file: Path, error: Any, under: str) -> str:
+    where = ".".join([*([under] if under else []), *(str(part) for part in error["loc"])])
     if error["type"] != "extra_forbidden":
         said = error["msg"].removeprefix("Value error, ")
         return f"{file}: {where}: {said}" if where else f"{file}: {said}"

@@ -117,14 +117,14 @@ def models_text() -> str:
         else:
             reasons = [obstacle(way) for way in entry.ways]
             possible = [w for w, r in zip(entry.ways, reasons, strict=True) if not r]
-            state = (
-                f"ready: {possible[0].provider}/{possible[0].model}" if possible else f"not here: {'; '.join(reasons)}"
-            )
+            first = reasons[0].partition(" (")[0] if reasons else "no way is declared"
+            state = f"ready ({possible[0].provider})" if possible else f"not here: {first}"
         marks = "" if entry.confirmed else " (version not confirmed)"
-        trained = f" trained on {', '.join(entry.trained_on)}" if entry.trained_on else ""
-        rows.append((alias, [Cell(text=entry.title + marks + trained), Cell(text=state)]))
+        trained = f"; trained on {', '.join(entry.trained_on)}" if entry.trained_on else ""
+        rows.append((alias, [Cell(text=state), Cell(text=entry.title + marks + trained)]))
     notes = [f"any model: PROVIDER/NAME with one of the providers {', '.join(adapter_names())}"]
-    return render([Table("models", ["what it is", "state"], rows, notes)], "table", width=200)
+    notes.append("every way to an alias, and what each needs: tcm-eval models show NAME")
+    return render([Table("models", ["state", "what it is"], rows, notes)], "table", width=200)
 
 
 EXTRAS = {

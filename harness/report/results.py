@@ -48,7 +48,9 @@ def load(output: Path) -> tuple[list[Run], list[Unfinished]]:
         path.parent for path in (output / "runs").glob("*/manifest.json") if ".old-" not in path.parent.name
     )
     if not folders:
-        raise UsageError(f"no runs in {output / 'runs'}. Make one: tcm-eval run --model guess --tasks tcm_core")
+        others = sorted(path.name for path in (output / "runs").glob("*/"))
+        why = f" (without manifest.json a folder is no run: {', '.join(others[:3])})" if others else ""
+        raise UsageError(f"no runs in {output / 'runs'}{why}. Make one: tcm-eval run --model guess --tasks tcm_core")
     runs, left = [], []
     for folder in folders:
         try:

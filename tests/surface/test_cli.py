@@ -263,7 +263,20 @@ def test_some_failed_calls_make_the_run_incomplete_and_the_next_one_whole(
 def test_a_results_folder_that_cannot_be_written_is_one_message(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
     (tmp_path / "r").write_text("a file is in the way")
     code, _, err = tcm_eval(*RUN, "--task-path", suite, "--output", tmp_path / "r")
+    assert code == 2 and "is a file. Name a folder" in err
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "runs").write_text("here too")
+    code, _, err = tcm_eval(*RUN, "--task-path", suite, "--output", tmp_path / "d")
     assert code == 3 and "cannot write" in err
+
+
+def test_a_run_without_its_records_is_not_scored_to_nothing(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
+    tcm_eval(*RUN, "--task-path", suite, "--output", tmp_path / "r")
+    [records] = (tmp_path / "r").glob("runs/*/records.jsonl")
+    before = (records.parent / "summary.json").read_bytes()
+    records.unlink()
+    code, _, err = tcm_eval("score", records.parent)
+    assert code == 3 and "records.jsonl" in err and (records.parent / "summary.json").read_bytes() == before
 
 
 def test_a_second_writer_is_turned_away(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
