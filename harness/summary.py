@@ -36,7 +36,7 @@ class Column:
     groups: array[int] = field(default_factory=lambda: array("Q"))
     disciplines: array[int] = field(default_factory=lambda: array("b"))
     parts: dict[str, array[float]] = field(default_factory=dict)
-    chance: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    chance: array[float] = field(default_factory=lambda: array("d"))
     names: tuple[str, ...] = ()
     tags: dict[str, dict[str, array[int]]] = field(default_factory=dict)
     crowded: set[str] = field(default_factory=set)
@@ -55,9 +55,7 @@ class Column:
         self.disciplines.append(DISCIPLINES.index(score.discipline) if score.discipline in DISCIPLINES else -1)
         for name in self.names:
             self.parts.setdefault(name, array("d")).append(score.parts.get(name, 0.0))
-        if "chance" in score.parts:
-            self.chance[0] += score.parts["chance"]
-            self.chance[1] += 1
+        self.chance.append(score.parts.get("chance", float("nan")))
 
     def extend(self, other: Column) -> None:
         """Take all scores of another column of the same metric in."""
@@ -74,7 +72,7 @@ class Column:
         self.status.extend(other.status)
         self.groups.extend(other.groups)
         self.disciplines.extend(other.disciplines)
-        self.chance = [a + b for a, b in zip(self.chance, other.chance, strict=True)]
+        self.chance.extend(other.chance)
         for name in self.names:
             self.parts.setdefault(name, array("d")).extend(other.parts[name])
 
@@ -169,9 +167,13 @@ def _missing(row: Mapping[str, Any]) -> int:
 
 
 def _row(column: Column, comparison_id: str, keep: Any = None) -> dict[str, Any]:
+    import numpy as np
+
     row = asdict(estimate(column, comparison_id, keep))
-    if column.chance[1]:
-        row["chance"] = column.chance[0] / column.chance[1]
+    levels = np.frombuffer(column.chance, dtype=np.float64)
+    levels = levels[~np.isnan(levels) if keep is None else keep & ~np.isnan(levels)]
+    if len(levels):
+        row["chance"] = float(levels.mean())
     return row
 
 

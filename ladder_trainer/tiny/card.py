@@ -35,7 +35,7 @@ its scores on tcm_core are not ranked with those of other models. {_withheld(kno
   ({known["left_out"]}).
 * The train split of tcm_core: {known["questions"]:,} questions in the harness's own words, with their options in new orders, with other
   wrong options, and the same questions about other entities of the train split. The single choice questions that are left, one of
-  four, are GRPO's. SHA-256 of all of them: `{known["data"]}`.
+  four, are GRPO's. SHA-256 of all of them: `{known["data"]}`{_revised(known)}.
 * Lookups: five random terms with letters, and queries which belongs to which. They hold no facts.
 
 ## Recipe
@@ -54,8 +54,8 @@ Tokens: {known["tokens"]:,}, whole terms of the knowledge base and frequent phra
 
 ## Scores
 
-By `tcm-eval run`, greedy, common prompt; chance is 0.2 for a single choice. What was chosen, was chosen on validation; the test
-split was asked once.
+By `tcm-eval run`, greedy, common prompt; chance is 0.2 for a single choice. What was chosen, was chosen on validation, never
+on the test split.
 
 {_scores(known["scores"])}
 
@@ -80,12 +80,19 @@ def _scores(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _revised(known: Mapping[str, Any]) -> str:
+    """Say so when the suite has changed between the training and the scores."""
+    if known["data"] == known["judged_data"]:
+        return ""
+    return f" (an earlier revision: at the time of the scores below it was `{known['judged_data']}`)"
+
+
 def _withheld(rows: Sequence[Mapping[str, Any]]) -> str:
     found = [one for one in rows if "withheld" in one["stage"] and one["metric"] == "accuracy"]
     if not found:
         return "A model made in the same way without these facts has not been measured."
     [one] = found
     return (
-        "Made in the same way, up to GRPO, without the facts that the test asks, it is right in "
+        "A second model, made in the same way up to GRPO but without the facts that the test asks, is right in "
         f"{one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f}) of the test's single choice questions."
     )

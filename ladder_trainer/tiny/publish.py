@@ -87,6 +87,7 @@ def publish(folders: Folders, output: Path, say: Say, target: Path = SHIPPED) ->
         _, rows = _judged("ladder-tiny, facts withheld", folders.withheld, (ASKED,), "test", runs)
         scores += [{**row, "stage": "supervised, the test's facts withheld"} for row in rows]
     known = {**read_json(output / "about.json"), "scores": scores, "compared": compared, "versions": versions()}
+    known["judged_data"] = data_hash(Catalogue())
     known["weights"] = hashlib.sha256((ready / "model.safetensors").read_bytes()).hexdigest()
     known["tuning"] = read_json(tuned / "training.json")["recipe"]["grpo"]
     history = {"supervised": known.pop("history"), "grpo": _log(tuned.parent)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def test_scores_are_pooled_by_the_values_of_each_tag_within_a_suite() -> None:
     assert by["3"]["mean"] == pytest.approx((2 + 6) / 10)
     assert len({row["comparison_id"] for row in by.values()}) == 3
     assert "tags" not in found["other"]
+
+
+def test_what_guessing_gives_is_said_of_the_very_questions_of_a_row() -> None:
+    easy = [replace(score("own/a", i, 1.0, difficulty="1"), parts={"chance": 0.2}) for i in range(6)]
+    hard = [replace(score("own/b", i, 0.0, difficulty="2"), parts={"chance": 0.05}) for i in range(6)]
+    found = summary.of(MANIFEST, [*easy, *hard, score("own/b", 7, 1.0, difficulty="2")], {})["suites"]["own"]
+    rows = {level: metrics["accuracy"] for level, metrics in found["tags"]["difficulty"].items()}
+    assert rows["1"]["chance"] == pytest.approx(0.2) and rows["2"]["chance"] == pytest.approx(0.05)
+    assert found["overall"]["accuracy"]["micro"]["chance"] == pytest.approx(0.125)
 
 
 @pytest.mark.parametrize("labels", [1, MOST_LABELS + 1])
