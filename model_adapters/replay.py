@@ -88,8 +88,14 @@ class Replay:
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if path.suffix.lower() == ".csv":
         with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
-                yield f"{path}:{number}", row
+            rows = csv.DictReader(file)
+            try:
+                for number, row in enumerate(rows, 2):
+                    yield f"{path}:{number}", row
+            except (csv.Error, UnicodeDecodeError) as error:
+                raise UsageError(
+                    f"{path}:{rows.line_num}: malformed row: {error}. JSON lines in UTF-8 hold any text."
+                ) from None
         return
     if path.suffix.lower() != ".jsonl":
         raise UsageError(f"replay/{path}: expected a .jsonl or .csv file")

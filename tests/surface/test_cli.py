@@ -418,3 +418,19 @@ def test_models_doctor_and_lists_say_what_is_there(tcm_eval: Call) -> None:
     code, out, _ = tcm_eval("tasks", "list")
     assert code == 0 and "mtcmb/ed_a" in out and "absent" in out
     assert main(["--version"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (("sample,text\nq0," + "药" * 200_000 + "\n").encode(), "field larger than"),
+        ("sample,text\nq0,选甲\n".encode("gbk"), "malformed row"),
+    ],
+)
+def test_answers_collected_elsewhere_that_cannot_be_read_are_one_message(
+    tcm_eval: Call, suite: Path, tmp_path: Path, data: bytes, said: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    asked = ("run", "--model", f"replay/{tmp_path / 'a.csv'}", "--tasks", "own", "--task-path", suite)
+    code, _, err = tcm_eval(*asked, "--output", tmp_path / "r")
+    assert code == 2 and said in err and "JSON lines in UTF-8" in err
