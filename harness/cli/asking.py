@@ -15,6 +15,7 @@ from harness.cli.parts import (
     above_zero,
     add_encoder,
     add_output,
+    add_task_paths,
     amount,
     encoder_of,
     json_text,
@@ -94,17 +95,7 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
     what.add_argument(
         "--system", metavar="NAME|TEXT", help="system prompt for all models: plain-zh, ladder-paper, or a text"
     )
-    what.add_argument(
-        "--task-path",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="PATH",
-        help="a task of your own: YAML file or folder",
-    )
-    what.add_argument(
-        "--data-path", type=Path, metavar="DIR", help="where the data of --task-path lies (default: beside the YAML)"
-    )
+    add_task_paths(what)
     add_encoder(run.add_argument_group("scoring"))
     how = run.add_argument_group("sampling (sent to every model; default: as the task says, greedy)")
     how.add_argument("--temperature", type=amount, metavar="T", help="0 takes the most probable token")

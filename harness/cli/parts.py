@@ -103,8 +103,8 @@ def add_data_root(group: Any) -> None:
     )
 
 
-def add_own_tasks(group: Any) -> None:
-    """Add tasks of the user's own, and where all data lies."""
+def add_task_paths(group: Any) -> None:
+    """Add tasks of the user's own."""
     group.add_argument(
         "--task-path",
         action="append",
@@ -116,6 +116,11 @@ def add_own_tasks(group: Any) -> None:
     group.add_argument(
         "--data-path", type=Path, metavar="DIR", help="where the data of --task-path lies (default: beside the YAML)"
     )
+
+
+def add_own_tasks(group: Any) -> None:
+    """Add tasks of the user's own, and where all data lies."""
+    add_task_paths(group)
     add_data_root(group)
 
 
