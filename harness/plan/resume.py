@@ -1,0 +1,77 @@
+"""What of a run still needs an answer: not what its folder has, and not what an earlier run of the same subject has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness.engine import Todo
+from harness.errors import UsageError
+from harness.plan.manifest import Plan
+from harness.store import Answers, Index, read_json
+from harness.types import Job, Record, Response
+
+
+def earlier_answers(runs: Path, plan: Plan) -> Answers:
+    """Return the answers of earlier runs of the same subject, so that no question is ever paid for twice."""
+    files = []
+    for manifest in sorted(runs.glob("*/manifest.json")):
+        if manifest.parent == plan.folder:
+            continue
+        try:
+            known = read_json(manifest)["subject"]["identity"]
+        except (UsageError, KeyError):
+            continue  # another version's run, or none: there is nothing to adopt from it
+        if known == dict(plan.identity):
+            files.append(manifest.parent / "records.jsonl")
+    return Answers(files)
+
+
+CHECKED = 64
+"""Of so many answers already there, one has its key checked: the folder's name vouches for the others."""
+
+
+def pending(plan: Plan, index: Index, earlier: Answers, put: Callable[[Record, Job], None]) -> Iterator[Todo]:
+    """Yield what still needs an answer, in sample order; adopt (`put`) equal answers of earlier runs on the way.
+
+    Raises UsageError when the questions are worded differently from those already answered in the folder.
+    """
+    identity, there = plan.identity_key, 0
+    for part in plan.parts:
+        for job in plan.jobs(part):
+            if job.steps == 1 and index.has_answer(job.slot(0)):
+                there += 1
+                if there % CHECKED == 1:
+                    _same_question(job, identity, index)
+                continue
+            todo = _rest(job, identity, index, earlier, put)
+            if todo is not None:
+                yield todo
+
+
+def _same_question(job: Job, identity: str, index: Index) -> None:
+    request = job.next([])
+    if request is not None and not index.has_answer(job.slot(0), request.key(identity, job.repeat)):
+        raise UsageError(
+            f"cannot resume {index.path.parent}: {job.sample.task} {job.sample.id} is asked differently now. "
+            "Set the earlier answers aside with --fresh."
+        )
+
+
+def _rest(job: Job, identity: str, index: Index, earlier: Answers, put: Callable[[Record, Job], None]) -> Todo | None:
+    done: list[Response] = []
+    while (request := job.next(done)) is not None:
+        key, place = request.key(identity, job.repeat), job.slot(len(done))
+        if index.has_answer(place, key):
+            record = index.get(place)
+            if record is None or not isinstance(record.outcome, Response):
+                raise UsageError(f"{index.path}: changed while it was read")
+            done.append(record.outcome)
+        elif found := earlier.find(key):
+            response, origin = found
+            where = (job.repeat, job.variant, len(done), job.role, origin)
+            put(Record(key, job.sample.task, job.sample.id, response, *where), job)
+            done.append(response)
+        else:
+            return Todo(job, tuple(done))
+    return None
