@@ -20,8 +20,8 @@ def main() -> None:
     """Train by the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m ladder_trainer.tiny", description=__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, runs and curves")
-    parser.add_argument("--letters", type=float, default=8.0, help="most minutes of a core for the letters")
-    parser.add_argument("--facts", type=float, default=12.0, help="minutes of a core for facts and questions")
+    parser.add_argument("--letters", type=int, default=2000, help="most updates for the letters")
+    parser.add_argument("--facts", type=int, default=1400, help="updates for facts and questions")
     parser.add_argument("--start", type=Path, help="a checkpoint of the letters' stage: that stage is left out")
     parser.add_argument("--withhold", choices=("nothing", "test"), default="nothing", help="whose facts are not read")
     parser.add_argument(
@@ -32,9 +32,15 @@ def main() -> None:
     given = parser.parse_args()
     supervised, tuned = given.output / "supervised", given.output / "tuned"
     if not whole_model(supervised):
-        minutes = (given.letters, given.facts)
         withheld = _facts("test") if given.withhold == "test" else set[str]()
-        train(given.output, minutes, seed=given.seed, withheld=withheld, start=given.start, say=tune.say_line)
+        train(
+            given.output,
+            (given.letters, given.facts),
+            seed=given.seed,
+            withheld=withheld,
+            start=given.start,
+            say=tune.say_line,
+        )
     final = supervised
     if given.until != "supervised":
         changes = [f"start.base={supervised}"]

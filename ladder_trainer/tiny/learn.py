@@ -1,4 +1,4 @@
-"""The training loop of the tiny model: Muon and AdamW, weighted letters, an average of the weights, stages by minutes of a core."""
+"""The training loop of the tiny model: Muon and AdamW, weighted letters, an average of the weights, stages of so many updates."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ LETTER_WEIGHT = 4.0
 AVERAGE = 0.99
 WARM_UP = 100
 """Updates at the start of a stage in which the rate rises."""
+FALL = 0.35
+"""Share of a stage's updates at its end in which the rate falls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many minutes of a core's time, each batch with so many texts of each sort. `rate` is AdamW's; Muon's is five times it."""
+    """At most so many updates, each from so many texts of each sort. `rate` is AdamW's; Muon's is five times it."""
 
-    minutes: float
+    updates: int
     rate: float
     texts: Mapping[str, int]
 
@@ -51,22 +53,20 @@ class Learner:
         self._codes: dict[str, list[int]] = {}
         self._end = tokenizer.eos_token_id
 
-    def run(self, stage: Stage, *, falls: bool, hear: Callable[[float], bool]) -> None:
-        """Train until `hear`, told the minutes spent after every update, says that it is enough, at most the stage's minutes.
+    def run(self, stage: Stage, *, falls: bool, hear: Callable[[int], bool]) -> None:
+        """Train until `hear`, told after every update how many the stage has had, says that it is enough, or all are made.
 
-        `falls`: end with a falling rate.
+        `falls`: end with a falling rate. Nothing depends on how fast the machine is; `minutes` only tells it.
         """
-        spent, allowed, first, enough = 0.0, stage.minutes * 60, self.step, False
-        before = self.minutes
-        while spent < allowed and not enough:
+        for done in range(stage.updates):
             started = time.process_time()
-            slope = min(1.0, (self.step - first + 1) / WARM_UP)
+            slope = min(1.0, (done + 1) / WARM_UP)
             if falls:
-                slope *= min(1.0, (1 - spent / allowed) / 0.35 + 0.01)
+                slope *= min(1.0, (1 - done / stage.updates) / FALL + 0.01)
             self.update(self._texts(stage), stage.rate * slope)
-            spent += time.process_time() - started
-            self.minutes = before + spent / 60
-            enough = hear(spent / 60)
+            self.minutes += (time.process_time() - started) / 60
+            if hear(done + 1):
+                break
 
     def state(self) -> dict[str, float]:
         """Return the figures of the last updates: shares are of the tokens learned, before the update."""

@@ -42,8 +42,8 @@ GOOD = 0.85
 """Share of letters right at which the lookups get more different terms."""
 WIDER = 1.3
 ENOUGH = 0.9
-JUDGED_EVERY = 2.0
-"""Minutes."""
+JUDGED_EVERY = 200
+"""Updates."""
 Say = Callable[[str], None]
 
 
@@ -75,9 +75,13 @@ def new_model(tokenizer: Any, seed: int) -> Any:
 
 
 def train(
-    output: Path, minutes: tuple[float, float], *, seed: int, withheld: Collection[str], start: Path | None, say: Say
+    output: Path, updates: tuple[int, int], *, seed: int, withheld: Collection[str], start: Path | None, say: Say
 ) -> Path:
-    """Train and return the folder of the checkpoint. `minutes`: for the letters, for the facts; `start` skips the first."""
+    """Train and return the folder of the checkpoint.
+
+    `updates`: at most for the letters, and for the facts; `start` skips the first. The same seed and data give the same
+    weights bit for bit on the same machine and packages, with one thread.
+    """
     from transformers import AutoTokenizer, Qwen2ForCausalLM
 
     catalogue = Catalogue()
@@ -103,31 +107,32 @@ def train(
     say(", ".join(f"{name} {about[name]}" for name in ("parameters", "tokens", "statements", "left_out", "questions")))
     history: list[dict[str, float]] = []
     if start is None:
-        learner.run(Stage(minutes[0], 1e-3, LETTERS), falls=False, hear=_widener(learner, drill, history, say))
+        learner.run(Stage(updates[0], 1e-3, LETTERS), falls=False, hear=_widener(learner, drill, history, say))
         half(learner.model, tokenizer, output / "letters")
-    first = learner.minutes
+    first, minutes = learner.step, learner.minutes
     drill.widen(1e9)
     judged = _listener(learner, catalogue, output, history, say)
-    learner.run(Stage(minutes[1], 1.5e-3, FACTS), falls=True, hear=judged)
+    learner.run(Stage(updates[1], 1.5e-3, FACTS), falls=True, hear=judged)
     half(learner.average, tokenizer, output / "supervised")
     asked = sorted({fact for task in TASKS for row in read(catalogue, task, "train") for fact in facts_of(row)})
     write_json(output / "asked.json", asked)
-    about |= {"letters_minutes": round(first, 1), "facts_minutes": minutes[1], "updates": learner.step}
+    about |= {"letters_updates": first, "facts_updates": updates[1], "updates": learner.step}
+    about |= {"letters_minutes": round(minutes, 1), "facts_minutes": round(learner.minutes - minutes, 1)}
     write_json(output / "about.json", {**about, "read": learner.tokens, "history": history})
     return output / "supervised"
 
 
-def _widener(learner: Learner, drill: Drill, history: list[dict[str, float]], say: Say) -> Callable[[float], bool]:
+def _widener(learner: Learner, drill: Drill, history: list[dict[str, float]], say: Say) -> Callable[[int], bool]:
     """Return what gives the lookups more terms whenever the letters are right, and ends when they are with all terms."""
     whole = [False]
 
-    def hear(minutes: float) -> bool:
-        if learner.step % 50 == 0:
+    def hear(updates: int) -> bool:
+        if updates % 50 == 0:
             history.append({**learner.state(), "terms in the lookups": drill.looked_up})
             told = (
                 f"{learner.letters:.2f} of letters, {learner.others:.2f} of terms right among {drill.looked_up} terms"
             )
-            say(f"letters {minutes:.1f} min, update {learner.step}: {told}")
+            say(f"letters, update {updates}, {learner.minutes:.1f} min: {told}")
         if whole[0]:
             return min(learner.letters, learner.others) > ENOUGH
         if learner.letters > GOOD:
@@ -140,20 +145,18 @@ def _widener(learner: Learner, drill: Drill, history: list[dict[str, float]], sa
 
 def _listener(
     learner: Learner, catalogue: Catalogue, output: Path, history: list[dict[str, float]], say: Say
-) -> Callable[[float], bool]:
-    """Return what hears the minutes spent: it judges the average model on validation questions now and then."""
-    due = [JUDGED_EVERY]
+) -> Callable[[int], bool]:
+    """Return what hears of every update: it judges the average model on validation questions now and then."""
 
-    def hear(minutes: float) -> bool:
-        if learner.step % 100 == 0:
+    def hear(updates: int) -> bool:
+        if updates % 100 == 0:
             history.append(learner.state())
             told = f"loss {learner.loss:.3f}, letters right {learner.letters:.2f}, other tokens {learner.others:.2f}"
-            say(f"facts {minutes:.1f} min, update {learner.step}: {told}, {learner.tokens} tokens read")
-        if minutes >= due[0]:
-            due[0] += JUDGED_EVERY
+            say(f"facts, update {updates}, {learner.minutes:.1f} min: {told}, {learner.tokens} tokens read")
+        if updates % JUDGED_EVERY == 0:
             right, whole = judge(learner.average, learner.tokenizer, catalogue, "single_choice", limit=150)
             history.append({**learner.state(), "eval_accuracy": right, "eval_format": whole})
-            say(f"facts {minutes:.1f} min: validation accuracy {right:.3f}, format {whole:.3f}")
+            say(f"facts, update {updates}: validation accuracy {right:.3f}, format {whole:.3f}")
             half(learner.average, learner.tokenizer, output / "average")
         return False
 
