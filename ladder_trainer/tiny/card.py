@@ -43,12 +43,14 @@ its scores on tcm_core are not ranked with those of other models. {_withheld(kno
 Tokens: {known["tokens"]:,}, whole terms of the knowledge base and frequent phrases, else characters. Hidden {known["shape"]["hidden"]},
 {known["shape"]["layers"]} layers, {known["shape"]["heads"]} heads ({known["shape"]["kv_heads"]} for keys), MLP {known["shape"]["mlp"]}, tied embeddings. A thought recalls the statement and reads the letter off.
 
-1. Lookups until they are right, first among few terms: {known["letters_minutes"]:g} minutes of a core.
-2. Statements and questions: {known["facts_minutes"]:g} minutes of a core. Muon for matrices at five times the rate of AdamW for the rest;
-   letters count four times; the average of the weights (0.99) is kept. {known["updates"]:,} updates, {known["read"]:,} tokens, seed {known["seed"]}.
+1. Lookups until they are right, first among few terms: {known["letters_updates"]:,} updates ({known["letters_minutes"]:g} minutes of a core).
+2. Statements and questions: {known["facts_updates"]:,} updates ({known["facts_minutes"]:g} minutes). Muon for matrices at five times the rate of
+   AdamW for the rest; letters count four times; the average of the weights (0.99) is kept. {known["read"]:,} tokens with the lookups, seed {known["seed"]}.
 3. GRPO (`tcm-eval train ladder-tiny`) on the questions left: {tuning["steps"]} updates of {tuning["batch"]} completions in
-   groups of {tuning["group"]}, learning rate {tuning["learning_rate"]:g}, KL weight {tuning["beta"]:g}, rewards 5:1:1. Saved in bfloat16:
-   SHA-256 of the weights `{known["weights"]}`.
+   groups of {tuning["group"]}, learning rate {tuning["learning_rate"]:g}, KL weight {tuning["beta"]:g}, rewards 5:1:1.
+
+Which ships was chosen on validation, before the test split was asked. {known["ships"]["why"]} It is saved in bfloat16: SHA-256 of the
+weights `{known["weights"]}`.
 
 {pictures}
 

@@ -1,4 +1,4 @@
-"""A finished tiny model -> what ships: judged by the harness, with its curves and a card that says what it has read."""
+"""A finished tiny model -> what ships: chosen on validation, judged by the harness, with a card that says what it has read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ LARGEST = 8_000_000
 ASKED = f"{SUITE}/single_choice"
 Say = Callable[[str], None]
 Split = Literal["validation", "test"]
-Asked = dict[Split, list[str]]
+Stage = Literal["supervised", "grpo"]
+STAGES: tuple[Stage, Stage] = ("supervised", "grpo")
+NAMES: Mapping[Stage, str] = {"supervised": "ladder-tiny before GRPO", "grpo": "ladder-tiny after GRPO"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +65,72 @@ def half(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def publish(folders: Folders, output: Path, say: Say, target: Path = SHIPPED) -> None:
-    """Judge the checkpoints on validation, then once on the test split, and put the tuned one into `target`.
+    """Judge start and tuned checkpoint on validation, take the better one, judge both once on the test split, and ship it.
 
     `output` keeps the runs. Raises ValueError when all files together are larger than what may ship.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    ready, tuned = output / "ready", folders.tuned
-    half(AutoModelForCausalLM.from_pretrained(tuned), AutoTokenizer.from_pretrained(tuned), ready)
-    runs = output / "runs"
-    scores: list[dict[str, Any]] = []
-    compared = {}
-    parts: Asked = {"validation": [ASKED], "test": [f"{SUITE}/{task}" for task in TASKS]}
-    for split, tasks in parts.items():
-        before, start = _judged("ladder-tiny before GRPO", folders.supervised, (ASKED,), split, runs)
-        after, rows = _judged("ladder-tiny", ready, tasks, split, runs)
-        [pair] = compare_runs(load(before), [load(after)])
-        found = {effect.metric: effect for effect in pair.effects if effect.task == ASKED}
-        compared[split] = sentence(found["accuracy"], pair.baseline.name, pair.candidate.name)
-        scores += [{**row, "stage": "supervised"} for row in start] + [{**row, "stage": "grpo"} for row in rows]
-        say(f"{split}: {compared[split]}")
+    tuned, runs = output / "tuned_half", output / "runs"
+    half(AutoModelForCausalLM.from_pretrained(folders.tuned), AutoTokenizer.from_pretrained(folders.tuned), tuned)
+    models: dict[Stage, Path] = {"supervised": folders.supervised, "grpo": tuned}
+    scores, said = _both(models, "validation", dict.fromkeys(STAGES, (ASKED,)), runs)
+    compared: dict[Split, str] = {"validation": said}
+    means = {row["stage"]: row["mean"] for row in scores if row["metric"] == "accuracy"}
+    ships = chosen(means["supervised"], means["grpo"])
+    say(f"validation: {said} {ships['why']}")
+    asked: dict[Stage, tuple[str, ...]] = dict.fromkeys(STAGES, (ASKED,))
+    asked[ships["stage"]] = tuple(f"{SUITE}/{task}" for task in TASKS)
+    rows, compared["test"] = _both(models, "test", asked, runs)
+    scores += rows
+    say(f"test: {compared['test']}")
     if folders.withheld is not None:
         _, rows = _judged("ladder-tiny, facts withheld", folders.withheld, (ASKED,), "test", runs)
         scores += [{**row, "stage": "supervised, the test's facts withheld"} for row in rows]
-    known = {**read_json(output / "about.json"), "scores": scores, "compared": compared, "versions": versions()}
-    known["judged_data"] = data_hash(Catalogue())
+    about = {**read_json(output / "about.json"), "ships": ships, "scores": scores, "compared": compared}
+    _ship(models[ships["stage"]], about, folders, output, target)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    say(f"put into {target}: {size / 1e6:.1f} MB")
+
+
+def chosen(before: float, after: float) -> dict[str, Any]:
+    """Return which stage ships, by accuracy on validation before and after GRPO, both figures, and the reason in words.
+
+    GRPO has to be better: with equal figures its start ships, which is the simpler of two equals.
+    """
+    better = after > before
+    figures = f"{after:.3f} of the validation questions are right, {before:.3f} before it"
+    why = (
+        f"The model after GRPO ships: {figures}."
+        if better
+        else f"The supervised start ships, not the model after GRPO: after GRPO {figures}, so it is no better."
+    )
+    stage: Stage = "grpo" if better else "supervised"
+    return {"stage": stage, "validation": {"supervised": before, "grpo": after}, "why": why}
+
+
+def _both(
+    models: Mapping[Stage, Path], split: Split, asked: Mapping[Stage, Sequence[str]], runs: Path
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the scores of start and tuned model on a split, and what comparing them says."""
+    folders, scores = {}, []
+    for stage in STAGES:
+        folders[stage], rows = _judged(NAMES[stage], models[stage], asked[stage], split, runs)
+        scores += [{**row, "stage": stage} for row in rows]
+    [pair] = compare_runs(load(folders["supervised"]), [load(folders["grpo"])])
+    [effect] = [one for one in pair.effects if (one.task, one.metric) == (ASKED, "accuracy")]
+    return scores, sentence(effect, pair.baseline.name, pair.candidate.name)
+
+
+def _ship(model: Path, about: dict[str, Any], folders: Folders, output: Path, target: Path) -> None:
+    """Put the model into `target` with `about`, card and curves, whole or not at all."""
+    ready = output / "ready"
+    shutil.rmtree(ready, ignore_errors=True)
+    shutil.copytree(model, ready)
+    known = {**about, "versions": versions(), "judged_data": data_hash(Catalogue())}
     known["weights"] = hashlib.sha256((ready / "model.safetensors").read_bytes()).hexdigest()
-    known["tuning"] = read_json(tuned / "training.json")["recipe"]["grpo"]
-    history = {"supervised": known.pop("history"), "grpo": _log(tuned.parent)}
+    known["tuning"] = read_json(folders.tuned / "training.json")["recipe"]["grpo"]
+    history = {"supervised": known.pop("history"), "grpo": _log(folders.tuned.parent)}
     drawn = curves.draw(history, ready / "curves", "ladder-tiny")
     write_json(ready / "training.json", known)
     shutil.copyfile(output / "asked.json", ready / "asked.json")
@@ -102,7 +142,6 @@ def publish(folders: Folders, output: Path, say: Say, target: Path = SHIPPED) ->
     if target.exists():
         shutil.rmtree(target)
     shutil.copytree(ready, target)
-    say(f"put into {target}: {size / 1e6:.1f} MB")
 
 
 def _judged(
