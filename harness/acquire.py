@@ -60,8 +60,8 @@ def _files(catalogue: Catalogue, suite: str) -> Iterator[tuple[str, Path, DataFi
 def pull(catalogue: Catalogue, suite: str) -> list[Path]:
     """Download a suite's missing files from their public home; return the files that came.
 
-    Raises UsageError for a suite without a home, DownloadError when a file does not come or has another sha256 (it is then not
-    kept).
+    Raises UsageError for a suite without a home and for a file that is here but changed, DownloadError when a file does not
+    come or has another sha256 (it is then not kept).
     """
     if suite not in catalogue.suites:
         catalogue.tasks(suite)
@@ -72,7 +72,7 @@ def pull(catalogue: Catalogue, suite: str) -> list[Path]:
             f"suite '{suite}' has no public home to pull from. Its files: {', '.join(name for name, _, _ in listed)}."
         )
     for name, path, stated in listed:
-        if path.is_file() or not stated.url:
+        if not stated.url or _is_here(path, stated):
             continue
         with explain(path), tempfile.TemporaryDirectory(dir=_made(path.parent)) as folder:
             part = Path(folder) / name
@@ -117,38 +117,53 @@ def _check(suite: str, name: str, part: Path, stated: DataFile) -> None:
 def import_folder(catalogue: Catalogue, folder: Path) -> list[Path]:
     """Copy every file below `folder` that a suite states into the data folder, known by its sha256; return the new files.
 
-    A file with a stated name but another sha256 is refused by UsageError. Files whose suite states no sha256 are taken by name
-    when they lie in a folder of the suite's name.
+    A file with a stated name but another sha256 is refused by UsageError, and so is a folder in which no suite knows a file. Files
+    whose suite states no sha256 are taken by name when they lie in a folder of the suite's name.
     """
     if not folder.is_dir():
         raise UsageError(f"data import: {folder} is no folder")
-    by_hash: dict[str, list[tuple[str, Path]]] = {}
-    by_place: dict[tuple[str, str], tuple[str, Path]] = {}
-    names: dict[tuple[str, str], DataFile] = {}
-    for suite in catalogue.suites:
-        for name, path, stated in _files(catalogue, suite):
-            names[suite, name] = stated
-            if stated.sha256:
-                by_hash.setdefault(stated.sha256, []).append((suite, path))
-            else:
-                by_place[suite, name] = (suite, path)
+    known = [(suite, *one) for suite in catalogue.suites for one in _files(catalogue, suite)]
     brought: list[Path] = []
+    matched, other = False, []
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-        place = (file.parent.name, file.name)
-        named = names.get(place)
-        digest = file_sha256(file)
-        targets = by_hash.get(digest, []) or ([by_place[place]] if place in by_place else [])
-        if not targets and named is not None and named.sha256:
-            raise UsageError(
-                f"{file}: sha256 {digest[:12]}…, but suite '{place[0]}' states {named.sha256[:12]}… for {file.name}: "
-                "it was changed or is another version."
-            )
-        for _, path in targets:
-            if not path.is_file():
-                with explain(path):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(file, path)
+        targets = _targets(known, file)
+        matched = matched or bool(targets)
+        if not targets and any(file.name == name for _, name, _, _ in known):
+            other.append(file)
+        for path, stated in targets:
+            if not _is_here(path, stated):
+                with explain(path), tempfile.TemporaryDirectory(dir=_made(path.parent)) as part:
+                    Path(shutil.copyfile(file, Path(part) / path.name)).replace(path)
                 brought.append(path)
-    if not brought and not any(p for p in folder.rglob("*")):
-        raise UsageError(f"data import: {folder} is empty")
+    if not matched:
+        named = f" {other[0]} has a known name, but is changed or another version." if other else ""
+        raise UsageError(
+            f"data import: no file in {folder} is one that a suite states.{named} Which are wanted: tcm-eval data status"
+        )
     return brought
+
+
+def _targets(known: list[tuple[str, str, Path, DataFile]], file: Path) -> list[tuple[Path, DataFile]]:
+    """Return where a file belongs; raise UsageError when it lies in its suite's folder and is not what the suite states."""
+    digest = file_sha256(file)
+    if same := [(path, stated) for _, _, path, stated in known if stated.sha256 == digest]:
+        return same
+    for suite, name, path, stated in known:
+        if (file.parent.name, file.name) != (suite, name):
+            continue
+        if stated.sha256 is None:
+            return [(path, stated)]
+        raise UsageError(
+            f"{file}: sha256 {digest[:12]}…, but suite '{suite}' states {stated.sha256[:12]}… for {name}: "
+            "it was changed or is another version."
+        )
+    return []
+
+
+def _is_here(path: Path, stated: DataFile) -> bool:
+    """Tell whether a data file need not be brought; raise UsageError for a changed one, which is not overwritten."""
+    if not path.is_file():
+        return False
+    if stated.sha256 is not None and file_sha256(path) != stated.sha256:
+        raise UsageError(f"{path} was changed or is another version. Move it away, then say the same again.")
+    return True
