@@ -13,8 +13,11 @@ from harness.cli.parts import (
     DONE,
     INCOMPLETE,
     above_zero,
+    add_data_root,
     add_encoder,
+    add_language,
     add_output,
+    add_printing,
     add_task_paths,
     amount,
     encoder_of,
@@ -50,8 +53,7 @@ def _add_run(commands: Any) -> None:
     run.add_argument("--tasks", required=True, metavar="NAMES", help="suites, suite/task, or all; separated by commas")
     work = add_asking(run)
     work.add_argument("--figures", action="store_true", help="draw figures into OUTPUT/figures when done")
-    work.add_argument("--quiet", action="store_true", help="print errors only")
-    work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
+    add_printing(work)
     run.set_defaults(call=_run)
 
 
@@ -91,7 +93,7 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
         default="generate",
         help="generate, or score options by log-probability",
     )
-    what.add_argument("--language", choices=("zh", "en"), help="language of the prompts (default: the task's)")
+    add_language(what)
     what.add_argument(
         "--system", metavar="NAME|TEXT", help="system prompt for all models: plain-zh, ladder-paper, or a text"
     )
@@ -117,7 +119,7 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
         action="store_true",
         help="ask through the provider's batch interface: half the price, answers within a day",
     )
-    work.add_argument("--data-root", type=Path, metavar="DIR", help="folder of pulled and imported data")
+    add_data_root(work)
     add_output(work)
     return work
 

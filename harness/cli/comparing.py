@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.asking import add_asking, spec_of
-from harness.cli.parts import DONE, add_output
+from harness.cli.parts import DONE, add_format, add_output
 
 if TYPE_CHECKING:
     from harness.baseline import Side
@@ -31,9 +31,7 @@ def _add_compare(commands: Any) -> None:
     compare.add_argument("baseline", metavar="A", help="a run's folder or name, or a baseline file")
     compare.add_argument("candidates", metavar="B", nargs="+", help="runs to compare with A")
     compare.add_argument("--force", action="store_true", help="compare runs that were not asked alike, and say so")
-    compare.add_argument(
-        "--format", choices=("table", "markdown", "csv", "json", "latex"), default="table", help="default: table"
-    )
+    add_format(compare)
     add_output(compare)
     compare.set_defaults(call=_compare)
 
@@ -56,12 +54,9 @@ def _add_gate(commands: Any) -> None:
     gate.add_argument(
         "--inconclusive", choices=("pass", "fail"), help="exit with 0 or 1 instead of 4 when inconclusive"
     )
-    for form in ("junit", "markdown", "json"):
+    for form in ("JUnit", "Markdown", "JSON"):
         gate.add_argument(
-            f"--{form}",
-            type=Path,
-            metavar="FILE",
-            help=f"write the outcome as {form.replace('junit', 'JUnit').replace('json', 'JSON').replace('markdown', 'Markdown')} to this file",
+            f"--{form.lower()}", type=Path, metavar="FILE", help=f"write the outcome as {form} to this file"
         )
     add_asking(gate)
     gate.set_defaults(call=_gate)

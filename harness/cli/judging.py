@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli.asking import add_address, add_limits, limits_of, print_finished, settings_of
-from harness.cli.parts import DONE, INCOMPLETE, json_text, positive
+from harness.cli.parts import DONE, INCOMPLETE, add_printing, json_text, positive
 
 
 def add(commands: Any) -> None:
@@ -42,8 +42,7 @@ def add(commands: Any) -> None:
     work.add_argument(
         "--fresh", action="store_true", help="ask everything anew; earlier replies are set aside, not deleted"
     )
-    work.add_argument("--quiet", action="store_true", help="print errors only")
-    work.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
+    add_printing(work)
     judge.set_defaults(call=_judge)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cli.parts import DONE, NEGATIVE, add_data_root, add_own_tasks, catalogue_of
+from harness.cli.parts import DONE, NEGATIVE, add_data_root, add_language, add_own_tasks, catalogue_of
 
 CHECK = "Read every row, answer every question with its own key, and look for duplicates and leaks. 1 where an error was found."
 
@@ -34,7 +34,7 @@ def _add_tasks(commands: Any) -> None:
             one.add_argument("names", metavar="NAMES", help="suites or suite/task, separated by commas, or all")
         add_own_tasks(one)
         if name == "show":
-            one.add_argument("--language", choices=("zh", "en"), help="of the prompt (default: the task's)")
+            add_language(one)
         one.set_defaults(call={"list": _tasks_list, "show": _tasks_show, "check": _tasks_check}[name])
 
 
@@ -109,7 +109,7 @@ def _data_pull(args: argparse.Namespace) -> int:
 def _data_import(args: argparse.Namespace) -> int:
     from harness.acquire import import_folder
 
-    return _brought(import_folder(catalogue_of(args), args.folder), "no new file of a known suite was found there")
+    return _brought(import_folder(catalogue_of(args), args.folder), "everything was here already")
 
 
 def _brought(paths: Sequence[Path], nothing: str) -> int:

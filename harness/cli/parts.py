@@ -96,6 +96,24 @@ def add_output(group: Any) -> None:
     )
 
 
+def add_format(group: Any) -> None:
+    """Add the form of a table."""
+    group.add_argument(
+        "--format", choices=("table", "markdown", "csv", "json", "latex"), default="table", help="default: table"
+    )
+
+
+def add_printing(group: Any) -> None:
+    """Add how much is printed of a run that was asked."""
+    group.add_argument("--quiet", action="store_true", help="print errors only")
+    group.add_argument("--json", action="store_true", help='print {"run": folder, "summary": {...}} as the last line')
+
+
+def add_language(group: Any) -> None:
+    """Add the language that a model is asked in."""
+    group.add_argument("--language", choices=("zh", "en"), help="language of the prompts (default: the task's)")
+
+
 def add_data_root(group: Any) -> None:
     """Add where the data of suites lies."""
     group.add_argument(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from harness.cli.parts import DONE, add_output, whole
+from harness.cli.parts import DONE, add_format, add_output, whole
 
 if TYPE_CHECKING:
     from harness.report.figures import Wanted
@@ -25,19 +25,17 @@ def _add_leaderboard(commands: Any) -> None:
     board = commands.add_parser(
         "leaderboard", help="show all runs of a results folder, and published numbers beside them"
     )
-    board.add_argument(
-        "--format", choices=("table", "markdown", "csv", "json", "latex"), default="table", help="default: table"
-    )
+    add_format(board)
     board.add_argument(
         "--metric", metavar="NAME", help="show this metric where a task has it (default: each task's headline)"
     )
-    board.add_argument("--no-published", action="store_true", help="leave published numbers out")
+    _add_no_published(board)
     board.add_argument("--site", type=Path, metavar="DIR", help="write a static site to this folder instead")
     add_output(board)
     board.set_defaults(call=_leaderboard)
     view = commands.add_parser("view", help="build the site of a results folder and show it on this machine")
     view.add_argument("--port", type=whole, default=8765, metavar="N", help="0 for any free one (default: 8765)")
-    view.add_argument("--no-published", action="store_true", help="leave published numbers out")
+    _add_no_published(view)
     add_output(view)
     view.set_defaults(call=_view)
 
@@ -46,14 +44,8 @@ def _add_figures(commands: Any) -> None:
     figures = commands.add_parser(
         "figures", help="draw runs as figures for a paper, each with its numbers as CSV (needs tcm-eval[figures])"
     )
-    figures.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
-    figures.add_argument(
-        "--output",
-        type=Path,
-        default=Path("results/figures"),
-        metavar="DIR",
-        help="where figures go (default: results/figures)",
-    )
+    _add_runs(figures)
+    _add_destination(figures, "figures")
     figures.add_argument(
         "--format", default="png", metavar="NAMES", help="png, svg, pdf, separated by commas (default: png)"
     )
@@ -71,18 +63,27 @@ def _add_figures(commands: Any) -> None:
 
 def _add_export(commands: Any) -> None:
     export = commands.add_parser("export", help="write runs in other tools' formats")
-    export.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
+    _add_runs(export)
     export.add_argument(
         "--to", required=True, choices=("csv", "parquet", "lm-eval", "model-index", "inspect", "wandb", "mlflow")
     )
-    export.add_argument(
-        "--output",
-        type=Path,
-        default=Path("results/export"),
-        metavar="DIR",
-        help="where files go (default: results/export)",
-    )
+    _add_destination(export, "export")
     export.set_defaults(call=_export)
+
+
+def _add_no_published(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--no-published", action="store_true", help="leave published numbers out")
+
+
+def _add_runs(one: argparse.ArgumentParser) -> None:
+    one.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
+
+
+def _add_destination(one: argparse.ArgumentParser, folder: str) -> None:
+    where = Path("results", folder)
+    one.add_argument(
+        "--output", type=Path, default=where, metavar="DIR", help=f"folder to write to (default: {where.as_posix()})"
+    )
 
 
 def _leaderboard(args: argparse.Namespace) -> int:
