@@ -59,19 +59,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="scale-") as work:
         folder, out = Path(work) / "scale", Path(work) / "out"
         make(folder, samples)
-        command = [
-            sys.executable,
-            "-m",
-            "harness.cli",
-            "run",
-            "--model",
-            "guess",
-            "--tasks",
-            "scale",
-            "--task-path",
-            str(folder),
-        ]
-        command += ["--output", str(out), "--quiet"]
+        asked = ["run", "--model", "guess", "--tasks", "scale", "--quiet"]
+        command = [sys.executable, "-m", "harness.cli", *asked, "--task-path", str(folder), "--output", str(out)]
         first = subprocess.Popen(command)
         while not (found := list(out.glob("runs/*/records.jsonl"))) or found[0].stat().st_size < 1:
             time.sleep(0.05)

@@ -73,17 +73,8 @@ def test_real_files_are_imported_by_their_sha256_and_asked(
         return
     code, out, _ = tcm_eval("data", "import", real_data)
     assert code == 0 and out.count("\n") == 5
-    code, out, _ = tcm_eval(
-        "run",
-        "--model",
-        "guess",
-        "--tasks",
-        "mtcmb/ed_a,mtcmb/se_a,tcm_best4sdt",
-        "--output",
-        tmp_path / "r",
-        "--quiet",
-        "--json",
-    )
+    asked = ("run", "--model", "guess", "--tasks", "mtcmb/ed_a,mtcmb/se_a,tcm_best4sdt")
+    code, out, _ = tcm_eval(*asked, "--output", tmp_path / "r", "--quiet", "--json")
     assert code == 0
     tasks = json.loads(out)["summary"]["tasks"]
     assert tasks["mtcmb/ed_a"]["accuracy"]["n"] == 1200 and tasks["tcm_best4sdt/basic_single"]["accuracy"]["n"] == 88

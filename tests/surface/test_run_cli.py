@@ -17,25 +17,14 @@ from tests.support.sides import Call
 from tests.support.small_runs import RUN
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVED = ("run", "--model", "server/mock", "--tasks", "own")
 
 
 def test_a_run_prints_a_table_and_its_folder_and_json_as_the_last_line(
     tcm_eval: Call, suite: Path, tmp_path: Path
 ) -> None:
-    code, out, err = tcm_eval(
-        "run",
-        "--model",
-        "guess",
-        "--model",
-        "echo/first",
-        "--tasks",
-        "own",
-        "--task-path",
-        suite,
-        "--output",
-        tmp_path / "r",
-        "--json",
-    )
+    and_another = ("--model", "echo/first", "--json")
+    code, out, err = tcm_eval(*RUN, *and_another, "--task-path", suite, "--output", tmp_path / "r")
     assert code == 0
     assert "own/choice  accuracy" in out and "by chance" in out and "95% interval" in out
     assert "30 questions in 1 task" in err
@@ -49,15 +38,11 @@ def test_a_run_prints_a_table_and_its_folder_and_json_as_the_last_line(
 
 
 def test_quiet_prints_nothing(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
-    assert tcm_eval(
-        "run", "--model", "guess", "--tasks", "own", "--task-path", suite, "--output", tmp_path, "--quiet"
-    ) == (0, "", "")
+    assert tcm_eval(*RUN, "--task-path", suite, "--output", tmp_path, "--quiet") == (0, "", "")
 
 
 def test_scoring_again_gives_the_same_summary(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
-    _, out, _ = tcm_eval(
-        "run", "--model", "guess", "--tasks", "own", "--task-path", suite, "--output", tmp_path, "--json", "--quiet"
-    )
+    _, out, _ = tcm_eval(*RUN, "--task-path", suite, "--output", tmp_path, "--json", "--quiet")
     first = json.loads(out)
     code, out, _ = tcm_eval("score", first["run"], "--json")
     assert code == 0 and json.loads(out) == first
@@ -68,19 +53,7 @@ def test_a_refused_key_and_an_unknown_model_stop_the_run(
     tcm_eval: Call, suite: Path, tmp_path: Path, status: int, message: str
 ) -> None:
     with serving(lambda _s, _n: Reply(status, {"error": {"message": "no"}})) as server:
-        code, _, err = tcm_eval(
-            "run",
-            "--model",
-            "server/mock",
-            "--base-url",
-            server.url,
-            "--tasks",
-            "own",
-            "--task-path",
-            suite,
-            "--output",
-            tmp_path,
-        )
+        code, _, err = tcm_eval(*SERVED, "--base-url", server.url, "--task-path", suite, "--output", tmp_path)
     assert code == 3 and message in err and len(server.posts()) <= 64
 
 
@@ -98,19 +71,7 @@ def test_some_failed_calls_make_the_run_incomplete_and_the_next_one_whole(
         )
 
     with serving(answer) as server:
-        command = (
-            "run",
-            "--model",
-            "server/mock",
-            "--base-url",
-            server.url,
-            "--tasks",
-            "own",
-            "--task-path",
-            suite,
-            "--output",
-            tmp_path,
-        )
+        command = (*SERVED, "--base-url", server.url, "--task-path", suite, "--output", tmp_path)
         code, out, _ = tcm_eval(*command)
         assert code == 3 and "INCOMPLETE: " in out and "29 ok, 1 failed" in out
         before, broken["on"] = len(server.posts()), False
@@ -149,19 +110,8 @@ def test_a_second_writer_is_turned_away(tcm_eval: Call, suite: Path, tmp_path: P
 
 def test_ctrl_c_keeps_everything_and_says_so(suite: Path, tmp_path: Path) -> None:
     with serving(lambda _s, _n: Reply(200, said("答案：A").body, delay=0.05)) as server:
-        command = [
-            sys.executable,
-            "-m",
-            "harness.cli",
-            "run",
-            "--model",
-            "server/mock",
-            "--base-url",
-            server.url,
-            "--tasks",
-            "own",
-        ]
-        command += ["--task-path", str(suite), "--output", str(tmp_path / "r"), "--concurrency", "1"]
+        command = [sys.executable, "-m", "harness.cli", *SERVED, "--base-url", server.url, "--concurrency", "1"]
+        command += ["--task-path", str(suite), "--output", str(tmp_path / "r")]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ})
         deadline = time.monotonic() + 60
         while len(server.posts()) < 4 and time.monotonic() < deadline:

@@ -15,7 +15,7 @@ from harness.plan import Selection
 from harness.store import read, read_scores
 from harness.types import Failure
 from tests.conftest import choice_rows, make_suite
-from tests.support.small_runs import answers, spec
+from tests.support.small_runs import RUN, answers, spec
 
 
 def test_the_numbers_do_not_depend_on_concurrency_order_or_being_interrupted(suite: Path, tmp_path: Path) -> None:
@@ -91,18 +91,7 @@ def test_killed_again_and_again_a_run_loses_only_what_was_in_flight(tmp_path: Pa
     suite = make_suite(tmp_path / "own", 800)
     script = tmp_path / "killed.py"
     script.write_text(KILLED.format(root=str(Path(__file__).resolve().parents[2])))
-    command = [
-        sys.executable,
-        str(script),
-        "run",
-        "--model",
-        "guess",
-        "--tasks",
-        "own",
-        "--task-path",
-        str(suite),
-        "--quiet",
-    ]
+    command = [sys.executable, str(script), *RUN, "--task-path", str(suite), "--quiet"]
     command += ["--output", str(tmp_path / "out"), "--concurrency", "4"]
     kept: list[int] = []
     for _ in range(5):
