@@ -47,7 +47,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
         manifest["encoder"] = next((asdict(part.encoder) for part in plan.parts if part.encoder), None)
         write_json(folder / "manifest.json", manifest)
     index = Index(folder / "records.jsonl")
-    seen = Seen(batch.batched(folder))
+    seen = Seen()
     path = folder / "scores.jsonl"
     places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.type in CHOICES}
     scores = (one for p in plan.parts for one in _part_scores(plan, p, index, seen, places.get(p.task.id)))
@@ -59,7 +59,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     sessions = read_json(folder / "sessions.json")["sessions"] if (folder / "sessions.json").exists() else []
     usage = {**seen.usage, "wall_seconds": round(sum(one["seconds"] for one in sessions), 3)}
     extra = {
-        "usage": {**usage, **summary.cost(usage, manifest.get("price"))},
+        "usage": {**usage, **cost(usage, manifest.get("price"))},
         **{name: sorted(values) for name, values in seen.marks.items()},
         "absent": manifest.get("absent", {}),
         "floors": floors,
@@ -71,6 +71,17 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     result = summary.of(manifest, read_scores(path), extra)
     write_json(folder / "summary.json", result)
     return Done(folder, result)
+
+
+def cost(usage: Mapping[str, Any], price: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what all answers cost at a price per million tokens, and that price; nothing where no price is known.
+
+    The cost is None where the provider told no tokens. Adopted answers are priced too: it is what the answers are worth.
+    """
+    if price is None:
+        return {}
+    told = usage["tokens_in"] and usage["tokens_out"]
+    return {"cost": batch.as_bought((price["input"], price["output"]), usage) if told else None, "price": dict(price)}
 
 
 def _metric_ids(plan: Plan) -> dict[str, dict[str, str]]:
@@ -101,15 +112,10 @@ def _part_scores(plan: Plan, part: Part, index: Index, seen: Seen, places: Place
 class Seen:
     """What a run's records say besides their answers: what was used, by which versions, and how much was never asked."""
 
-    def __init__(self, batched: Mapping[str, int]) -> None:
-        self.usage: dict[str, Any] = {
-            "calls": 0,
-            "tokens_in": 0,
-            "tokens_out": 0,
-            "seconds": 0.0,
-            "adopted": 0,
-            **batched,
-        }
+    def __init__(self) -> None:
+        self.tokens = dict.fromkeys(batch.TOKENS, 0)
+        self.calls = self.adopted = 0
+        self.seconds = 0.0
         self.marks: dict[str, set[str]] = {"model_versions": set(), "not_accepted": set()}
         self.unasked: dict[str, int] = {}
 
@@ -125,14 +131,21 @@ class Seen:
         response = record.outcome
         if isinstance(response, Failure):
             return
-        self.usage["calls"] += 1
-        self.usage["adopted"] += record.origin is not None
-        self.usage["tokens_in"] += response.tokens_in
-        self.usage["tokens_out"] += response.tokens_out
-        self.usage["seconds"] += response.seconds
+        self.calls += 1
+        self.adopted += record.origin is not None
+        self.seconds += response.seconds
+        batch.count_tokens(response, self.tokens)
         if response.model_version:
             self.marks["model_versions"].add(response.model_version)
         self.marks["not_accepted"].update(response.not_accepted)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """Return calls, tokens and seconds; the tokens of batches only where there was one."""
+        asked = {name: self.tokens[name] for name in ("tokens_in", "tokens_out")}
+        batched = {name: self.tokens[name] for name in ("batch_tokens_in", "batch_tokens_out")}
+        found = {"calls": self.calls, **asked, "seconds": self.seconds, "adopted": self.adopted}
+        return {**found, **batched} if any(batched.values()) else found
 
 
 def reopen(folder: Path, manifest: Mapping[str, Any], encoder: Encoder | None = None) -> Plan:

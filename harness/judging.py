@@ -17,10 +17,11 @@ from harness import engine
 from harness.engine import WINDOW, Batched
 from harness.errors import UsageError
 from harness.judge import Member, Panel, Wording, is_same, priced, question_of, shared_family, wording_from
-from harness.limits import Gate, Limits, Used, prompt_tokens
+from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, resolve
 from harness.pipeline import PATIENCE, Done, Silent, Watch, reopen, score
 from harness.plan import Plan
+from harness.spending import used_before
 from harness.store import Answers, Index, Writer, read_json, write_json
 from harness.types import BatchModel, Model, Sampling
 from harness.verdicts import FILE, Pass, panel_in, tallied, text_answers, used, with_panel
@@ -238,7 +239,7 @@ def _gate(spec: JudgeSpec, limits: Limits, member: Member, model: object, total:
     if most is not None:
         limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
     cost = None if price is None else partial(priced, price)
-    earlier = Used(int(before.get("tokens_in", 0)), int(before.get("tokens_out", 0)))
+    earlier = used_before(before, price)
     return Gate(limits, cost, metered=bool(getattr(model, "metered", False)), earlier=earlier)
 
 

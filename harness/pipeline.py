@@ -26,7 +26,7 @@ from harness.report.site import Built
 from harness.report.site import write as write_site
 from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue
 from harness.score import read
-from harness.spending import cost_of, estimate, note_price, price_of
+from harness.spending import cost_of, estimate, note_price, price_of, used_before
 from harness.store import Answers, Index, Writer, encode_record, explain, read_json, write_json
 from harness.suites import Catalogue
 from harness.tables import Form, render
@@ -149,15 +149,15 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
             )
 
         todo = pending(plan, index, earlier, put)
-        gate = _gate(plan, model, spec, limits, Used(index.tokens_in, index.tokens_out))
+        used = used_before(index.tokens, spec.price)
+        gate = _gate(plan, model, spec, limits, used)
         started = time.monotonic()
         try:
             if api is None:
                 watch.follow(gate)
                 count = engine.settled(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
             else:
-                used, half = (index.tokens_in, index.tokens_out), cost_of(spec.price, batch.DISCOUNT)
-                told = (gate.limits, watch.tell, half, used)
+                told = (gate.limits, watch.tell, cost_of(spec.price), used)
                 going = batch.run(asked, api, todo, plan.folder, put, plan.identity_key, *told)
                 count, gate.stopped = engine.settled(going)
                 if gate.stopped:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from harness import batch
 from harness.errors import UsageError
-from harness.limits import prompt_tokens
+from harness.limits import Used, prompt_tokens
 from harness.models import Subject, resolve
 from harness.plan import Plan, prepare
 from harness.runs import RunSpec, open_catalogue
@@ -73,8 +73,14 @@ def estimate(spec: RunSpec) -> str:
     return "\n".join(lines)
 
 
-def cost_of(price: tuple[float, float] | None, share: float = 1.0) -> Callable[[float, float], float] | None:
-    """Return what so many tokens in and out cost at a share of a price for a million, None where no price is known."""
+def cost_of(price: tuple[float, float] | None) -> Callable[[float, float], float] | None:
+    """Return what so many tokens in and out cost when they are asked for one by one, None where no price is known."""
     if price is None:
         return None
-    return lambda tokens_in, tokens_out: share * (tokens_in * price[0] + tokens_out * price[1]) / 1e6
+    return lambda tokens_in, tokens_out: batch.as_bought(price, {"tokens_in": tokens_in, "tokens_out": tokens_out})
+
+
+def used_before(tokens: Mapping[str, float], price: tuple[float, float] | None) -> Used:
+    """Return what earlier sessions have used: each answer counts at what it was bought for, 0 where no price is known."""
+    spent = batch.as_bought(price, tokens) if price else 0.0
+    return Used(int(tokens.get("tokens_in", 0) + tokens.get("tokens_out", 0)), spent)

@@ -223,7 +223,8 @@ class Response:
     """What the model said. Token counts are the provider's own (0 = not told); `seconds` is the time of the successful call.
 
     `model_version` is the provider's own name of what answered; `not_accepted` names sampling fields that the model refused
-    and that were left out; `logprobs` has one entry per requested option.
+    and that were left out; `logprobs` has one entry per requested option; `batched`: it came through a provider's batch interface,
+    at part of the price.
     """
 
     text: str
@@ -237,6 +238,7 @@ class Response:
     model_version: str | None = None
     not_accepted: tuple[str, ...] = ()
     logprobs: tuple[OptionLogprob, ...] | None = None
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,29 @@ from pathlib import Path
 
 import orjson
 
-from harness.batch.api import DISCOUNT, PROVIDERS, BatchApi, interface
+from harness.batch.api import PROVIDERS, BatchApi, interface
 from harness.batch.asking import Asking, Put, Tell, first, name_of
 from harness.batch.collecting import collect, found_again
-from harness.batch.notes import Notes, Part, batched, parts, refuse_if_open
+from harness.batch.notes import Notes, Part, parts, refuse_if_open
+from harness.batch.prices import DISCOUNT, TOKENS, as_bought, count_tokens
 from harness.batch.submit import Submission
 from harness.engine import Todo
-from harness.limits import Limits
+from harness.limits import Limits, Used
 from harness.store import explain
 from harness.types import Job, Model
 
-__all__ = ["DISCOUNT", "PROVIDERS", "BatchApi", "batched", "interface", "parts", "refuse_if_open", "run"]
+__all__ = [
+    "DISCOUNT",
+    "PROVIDERS",
+    "TOKENS",
+    "BatchApi",
+    "as_bought",
+    "count_tokens",
+    "interface",
+    "parts",
+    "refuse_if_open",
+    "run",
+]
 
 
 async def run(
@@ -35,12 +47,13 @@ async def run(
     limits: Limits,
     tell: Tell,
     cost: Callable[[float, float], float] | None = None,
-    used: tuple[int, int] = (0, 0),
+    used: Used | None = None,
 ) -> tuple[int, str]:
     """Submit what is not out yet, wait, and put one record for each outcome; return how many, and what stopped it early, if anything.
 
     The first question of a session that submits something is asked at once and by itself: so it is known that the model answers and
-    which sampling fields it takes, before thousands go out. Raises adapter errors; what is out then is collected by the next call.
+    which sampling fields it takes, before thousands go out. `cost` is of tokens in and out that are asked for one by one; `used` is what
+    earlier sessions have used. Raises adapter errors; what is out then is collected by the next call.
     """
     notes = Notes(folder)
     asking = Asking(api, notes, put, identity, tell, cost, limits)
@@ -48,7 +61,7 @@ async def run(
         out = [await found_again(asking, part) for part in parts(folder) if not part.closed]
         old = [part for part in out if part is not None]
         rest = _not_out(asking, old, todo)
-        new = [part async for part in Submission(asking, model, used, old).parts(rest)]
+        new = [part async for part in Submission(asking, model, used or Used(), old).parts(rest)]
         for _ in rest:  # what is not submitted now may yet be out since an earlier session
             continue
         for part in (*old, *new):

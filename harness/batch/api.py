@@ -12,9 +12,6 @@ from harness.types import Failure, Request, Response
 PROVIDERS = ("anthropic", "openai")
 """The providers of ours whose models have `batches`."""
 
-DISCOUNT = 0.5
-"""What is left of the price."""
-
 
 class Progress(Protocol):
     """How far a batch is."""

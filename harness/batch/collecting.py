@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 from harness.batch.asking import Asking, first
 from harness.batch.notes import NOTES, Part
@@ -60,7 +61,7 @@ async def collect(asking: Asking, part: Part, batch: str) -> None:
     jobs, failed = asking.out.pop(part.tag), 0
     while True:
         try:
-            tokens = await _read(asking, batch, jobs)
+            await _read(asking, batch, jobs)
             break
         except (Transient, RateLimited) as error:  # the results stay with the provider for weeks
             failed += 1
@@ -70,25 +71,20 @@ async def collect(asking: Asking, part: Part, batch: str) -> None:
             await asyncio.sleep(error.retry_after or min(2.0**failed, POLLS[1]))
     for job in jobs.values():
         asking.keep(job, Failure("timeout" if "expired" in said else "server", f"batch {batch}: {said}, no answer", 1))
-    asking.notes.closed(part.tag, said, *tokens)
+    asking.notes.closed(part.tag, said)
     asking.api.left_out.fields = learnt
 
 
-async def _read(asking: Asking, batch: str, jobs: dict[str, Job]) -> tuple[int, int]:
-    """Put the outcomes of a batch, in whatever order they come; return the tokens of all its answers, kept before or now."""
-    tokens_in = tokens_out = 0
+async def _read(asking: Asking, batch: str, jobs: dict[str, Job]) -> None:
+    """Put the outcomes of a batch, in whatever order they come."""
 
     def asked(name: str) -> Request | None:
         return first(jobs[name]) if name in jobs else None
 
     async for name, outcome in asking.api.results(batch, asked):
-        if isinstance(outcome, Response):
-            tokens_in += outcome.tokens_in
-            tokens_out += outcome.tokens_out
         job = jobs.pop(name, None)
         if job is not None:  # else an earlier session kept it before it was stopped
-            asking.keep(job, outcome)
-    return tokens_in, tokens_out
+            asking.keep(job, replace(outcome, batched=True) if isinstance(outcome, Response) else outcome)
 
 
 async def _waited_for(asking: Asking, part: Part, batch: str) -> str:

@@ -18,7 +18,7 @@ NOTES = "batches.jsonl"
 class Part:
     """Some questions that went out together. `batch` is the provider's id, None until it is known; `at` is seconds of the epoch.
 
-    `tokens_in` and `tokens_out` are the most that the part may use; once it is `closed`, what its answers did use.
+    `tokens_in` and `tokens_out` are the most that the part may use.
     """
 
     tag: str
@@ -43,8 +43,7 @@ def parts(folder: Path) -> list[Part]:
             elif row["event"] == "submitted":
                 found[tag] = replace(found[tag], batch=str(row["batch"]))
             else:
-                used = {name: row[name] for name in ("tokens_in", "tokens_out")}
-                found[tag] = replace(found[tag], closed=True, **used)
+                found[tag] = replace(found[tag], closed=True)
     return list(found.values())
 
 
@@ -56,17 +55,6 @@ def refuse_if_open(folder: Path, why: str) -> None:
             f"{folder}: {sum(part.count for part in out):,} questions of this run are in {len(out)} batches at the provider. "
             f"Collect them first: the same command with --batch{why}."
         )
-
-
-def batched(folder: Path) -> dict[str, int]:
-    """Return the tokens of all answers that came through batches, for their cost; empty where there was none."""
-    closed = [part for part in parts(folder) if part.closed]
-    if not closed:
-        return {}
-    return {
-        "batch_tokens_in": sum(part.tokens_in for part in closed),
-        "batch_tokens_out": sum(part.tokens_out for part in closed),
-    }
 
 
 class Notes:
@@ -90,9 +78,9 @@ class Notes:
         self._note("submitted", part.tag, batch=batch)
         return replace(part, batch=batch)
 
-    def closed(self, tag: str, how: str, tokens_in: int = 0, tokens_out: int = 0) -> None:
-        """Note that nothing of a part is out any more, and the tokens of its answers; its requests are deleted."""
-        self._note("closed", tag, how=how, tokens_in=tokens_in, tokens_out=tokens_out)
+    def closed(self, tag: str, how: str) -> None:
+        """Note that nothing of a part is out any more; its requests are deleted."""
+        self._note("closed", tag, how=how)
         self.file(tag).unlink(missing_ok=True)
 
     def _note(self, event: str, tag: str, **told: Any) -> None:

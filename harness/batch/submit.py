@@ -12,8 +12,9 @@ from harness import engine
 from harness.batch.asking import Asking, first, name_of
 from harness.batch.collecting import located
 from harness.batch.notes import Part
+from harness.batch.prices import DISCOUNT
 from harness.errors import AdapterError, Rejected, Transient
-from harness.limits import prompt_tokens
+from harness.limits import Used, prompt_tokens
 from harness.store import explain
 from harness.types import Failure, Job, Model, Request
 
@@ -24,17 +25,19 @@ UPLOAD = 1800.0
 class Submission:
     """Cuts jobs into parts within the provider's limits and the user's budget, and submits them."""
 
-    def __init__(self, asking: Asking, model: Model, used: tuple[int, int], old: Sequence[Part]) -> None:
+    def __init__(self, asking: Asking, model: Model, used: Used, old: Sequence[Part]) -> None:
         self._asking, self._model = asking, model
-        self._in = used[0] + sum(part.tokens_in for part in old)
-        self._out = used[1] + sum(part.tokens_out for part in old)
+        self._tokens, self._spent = used.tokens, used.spent
+        for part in old:
+            self._tokens += part.tokens_in + part.tokens_out
+            self._spent += self._cost(part.tokens_in, part.tokens_out, DISCOUNT)
 
     async def parts(self, jobs: Iterator[Job]) -> AsyncIterator[Part]:
         """Yield each part as soon as it is submitted."""
         head = next(jobs, None)
         if head is None:
             return
-        if not self._affordable(first(head)) or not await self._first_alone(head):
+        if not self._set_aside(*_most(first(head)), 1.0) or not await self._first_alone(head):
             return
         waiting = next(jobs, None)
         while waiting is not None and not self._asking.stopped:
@@ -54,7 +57,7 @@ class Submission:
         """Write a part's requests to its file; return the part, and the job that no longer fitted."""
         asking, api = self._asking, self._asking.api
         tag = secrets.token_hex(4)
-        file, size, before = asking.notes.file(tag), 0, (self._in, self._out)
+        file, size, tokens_in, tokens_out = asking.notes.file(tag), 0, 0, 0
         held: dict[str, Job] = {}
         waiting: Job | None = head
         with explain(file):
@@ -70,8 +73,10 @@ class Submission:
                         continue
                     if size + len(line) > api.most_bytes * 0.95 and held:
                         break
-                    if not self._affordable(first(waiting)):
+                    most = _most(first(waiting))
+                    if not self._set_aside(*most, DISCOUNT):
                         break
+                    tokens_in, tokens_out = tokens_in + most[0], tokens_out + most[1]
                     lines.write(line)
                     size, held[name] = size + len(line), waiting
                     waiting = next(jobs, None)
@@ -81,25 +86,24 @@ class Submission:
             file.unlink()
             return None, waiting
         asking.out[tag] = held
-        most = (self._in - before[0], self._out - before[1])
-        return Part(tag, len(held), time.time(), tuple(api.left_out.fields), *most), waiting
+        return Part(tag, len(held), time.time(), tuple(api.left_out.fields), tokens_in, tokens_out), waiting
 
-    def _affordable(self, request: Request) -> bool:
-        """Set a request's tokens aside, at most; tell whether the budget holds them."""
+    def _set_aside(self, tokens_in: int, tokens_out: int, share: float) -> bool:
+        """Set a request's tokens aside, at a share of the price; tell whether the budget holds them."""
         limits = self._asking.limits
-        tokens_in, tokens_out = self._in + prompt_tokens(request), self._out + request.sampling.max_tokens
-        if limits.max_total_tokens is not None and tokens_in + tokens_out > limits.max_total_tokens:
+        tokens = self._tokens + tokens_in + tokens_out
+        spent = self._spent + self._cost(tokens_in, tokens_out, share)
+        if limits.max_total_tokens is not None and tokens > limits.max_total_tokens:
             self._asking.stopped = f"--max-total-tokens {limits.max_total_tokens:,}: more questions might use more"
-        elif (
-            limits.max_cost is not None
-            and self._asking.cost
-            and self._asking.cost(tokens_in, tokens_out) > limits.max_cost
-        ):
+        elif limits.max_cost is not None and spent > limits.max_cost:
             self._asking.stopped = f"--max-cost {limits.max_cost:g}: more questions might cost more"
         else:
-            self._in, self._out = tokens_in, tokens_out
+            self._tokens, self._spent = tokens, spent
             return True
         return False
+
+    def _cost(self, tokens_in: int, tokens_out: int, share: float) -> float:
+        return share * self._asking.cost(tokens_in, tokens_out) if self._asking.cost else 0.0
 
     async def _submitted(self, part: Part) -> Part:
         """Submit a part: noted before, so that it can be found, and after, with its id."""
@@ -123,3 +127,8 @@ class Submission:
                 out = asking.notes.submitted(part, batch)
                 asking.tell(f"submitted batch {batch}: {part.count:,} questions at half the price")
                 return out
+
+
+def _most(request: Request) -> tuple[int, int]:
+    """Return the tokens in and out that a request may use at most."""
+    return prompt_tokens(request), request.sampling.max_tokens

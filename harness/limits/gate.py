@@ -50,10 +50,10 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Tokens that earlier sessions of a run have used: of prompts and of answers."""
+    """What earlier sessions of a run have used: tokens of prompts and answers, and what they cost as they were bought."""
 
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens: int = 0
+    spent: float = 0.0
 
 
 @dataclass(slots=True)
@@ -86,8 +86,8 @@ class Gate:
         self.limits = limits
         self.stopped = ""
         self.retries = self.refusals = self.failures = self.running = 0
-        self.earlier_tokens = self.tokens = earlier.tokens_in + earlier.tokens_out
-        self.earlier_spent = self.spent = cost(earlier.tokens_in, earlier.tokens_out) if cost else 0.0
+        self.earlier_tokens = self.tokens = earlier.tokens
+        self.earlier_spent = self.spent = earlier.spent
         self.adaptive = metered if limits.adaptive is None else limits.adaptive
         self.window = min(START, limits.in_flight) if self.adaptive else float(limits.in_flight)
         self._cost, self._clock = cost, clock

@@ -6,6 +6,7 @@ import hashlib
 from array import array
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -20,13 +21,13 @@ class Index:
     A Response is never displaced by a later Failure. Slots are held as 64-bit hashes: with a million of them the chance that
     any two collide is about 3 in 100 million, and then the run would be counted as incomplete, not wrong.
 
-    `by_task` counts the answered slots of each task; `tokens_in` and `tokens_out` are what this run itself asked for: answers that
-    an earlier run lent are not in them.
+    `by_task` counts the answered slots of each task; `tokens` are those of what this run itself asked for, under the names that they
+    have in a summary's usage: answers that an earlier run lent are not in them.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.tokens_in = self.tokens_out = 0
+        self.tokens = {"tokens_in": 0, "tokens_out": 0, "batch_tokens_in": 0, "batch_tokens_out": 0}
         import numpy as np
 
         slots, keys, offsets, answered, of = array("Q"), array("Q"), array("Q"), array("B"), array("H")
@@ -52,8 +53,7 @@ class Index:
                 answered.append("response" in row)
                 of.append(tasks.setdefault(row["task"], len(tasks)))
                 if "response" in row and "origin" not in row:
-                    self.tokens_in += row["response"].get("tokens_in", 0)
-                    self.tokens_out += row["response"].get("tokens_out", 0)
+                    self._count(row["response"])
         slot_array = np.frombuffer(slots, dtype=np.uint64) if slots else np.empty(0, np.uint64)
         answered_array = np.frombuffer(answered, dtype=np.uint8) if answered else np.empty(0, np.uint8)
         order = np.lexsort((np.arange(len(slot_array)), answered_array, slot_array))
@@ -72,6 +72,13 @@ class Index:
         counts = np.bincount(of_task[keep[self._answered == 1]], minlength=len(tasks))
         self.by_task = {task: int(counts[number]) for task, number in tasks.items()}
         self._file = path.open("rb") if path.exists() else None
+
+    def _count(self, response: dict[str, Any]) -> None:
+        for kind in ("tokens_in", "tokens_out"):
+            number = response.get(kind, 0)
+            self.tokens[kind] += number
+            if response.get("batched"):
+                self.tokens[f"batch_{kind}"] += number
 
     def _find(self, slot: str) -> int:
         wanted = _hash(slot)

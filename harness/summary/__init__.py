@@ -11,7 +11,7 @@ from harness.summary.estimates import row_of
 from harness.summary.pooled import by_discipline, by_tag
 from harness.types import Score
 
-__all__ = ["MOST_LABELS", "Column", "cost", "merged", "of"]
+__all__ = ["MOST_LABELS", "Column", "merged", "of"]
 
 
 def of(manifest: Mapping[str, Any], scores: Iterable[Score], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,17 +49,3 @@ def _suite(task: str) -> str:
 
 def _missing(row: Mapping[str, Any]) -> int:
     return int(row["counts"]["failed"]) + int(row["counts"]["unscored"])
-
-
-def cost(usage: Mapping[str, Any], price: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what all answers cost at a price per million tokens, and that price; nothing where no price is known.
-
-    The cost is None where the provider told no tokens. Adopted answers are priced too: it is what the answers are worth. What came
-    through a batch interface cost half.
-    """
-    if price is None:
-        return {}
-    told = usage["tokens_in"] and usage["tokens_out"]
-    spent = (usage["tokens_in"] * price["input"] + usage["tokens_out"] * price["output"]) / 1e6
-    halved = usage.get("batch_tokens_in", 0) * price["input"] + usage.get("batch_tokens_out", 0) * price["output"]
-    return {"cost": spent - halved / 2e6 if told else None, "price": dict(price)}

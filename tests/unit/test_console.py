@@ -44,7 +44,7 @@ async def test_a_line_says_speed_tokens_cost_retries_and_what_is_in_flight(clock
     out = io.StringIO()
     shown = Console(out)
     price = lambda tokens_in, tokens_out: (tokens_in + 3 * tokens_out) / 1000  # noqa: E731
-    gate = Gate(Limits(in_flight=8), price, earlier=Used(1000, 500))
+    gate = Gate(Limits(in_flight=8), price, earlier=Used(1500, 2.5))
     shown.start(plan(a=1000, b=500), {"a": 400}, [])
     shown.follow(gate)
     gate.retries = 7

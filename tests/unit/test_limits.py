@@ -204,11 +204,11 @@ def test_a_model_that_nobody_meters_goes_at_full_speed_until_it_is_told_to_slow_
 
 def test_what_earlier_sessions_used_counts_against_the_budgets() -> None:
     price = lambda tokens_in, tokens_out: (tokens_in + 10 * tokens_out) / 100  # noqa: E731
-    earlier = Used(100, 50)  # 6.00
+    earlier = Used(150, 6.0)
     records, gate = go(Provider(0.001), 100, Limits(max_cost=9.0), cost=price, earlier=earlier)
     assert len(records) == 5 and gate.spent == pytest.approx(6.0 + 5 * 0.6)
     assert gate.stopped == "one more answer might exceed --max-cost 9 (spent: 9, 6 of it earlier)"
-    records, gate = go(Provider(0.001), 100, Limits(max_total_tokens=1200), earlier=Used(1000, 130))
+    records, gate = go(Provider(0.001), 100, Limits(max_total_tokens=1200), earlier=Used(1130))
     assert gate.tokens == 1130 + 15 * len(records) <= 1200 and len(records) == 4
     assert "--max-total-tokens 1,200 (used: 1,190, 1,130 of them earlier)" in gate.stopped
     assert go(Provider(), 5, Limits(max_cost=6.0), cost=price, earlier=earlier)[0] == []

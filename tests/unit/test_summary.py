@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness import summary
+from harness.conclude import cost
 from harness.pipeline import RunSpec, run
 from harness.summary import MOST_LABELS
 from harness.types import Score
@@ -85,8 +86,8 @@ def test_a_stated_price_gives_a_cost_and_a_new_one_another_without_asking_again(
 
 def test_a_cost_without_told_tokens_is_unknown_and_never_zero() -> None:
     price = {"input": 1.0, "output": 1.0, "currency": "USD"}
-    assert summary.cost({"tokens_in": 0, "tokens_out": 10}, price)["cost"] is None
-    assert summary.cost({"tokens_in": 5, "tokens_out": 10}, None) == {}
+    assert cost({"tokens_in": 0, "tokens_out": 10}, price)["cost"] is None
+    assert cost({"tokens_in": 5, "tokens_out": 10}, None) == {}
 
 
 def _fields(spec: RunSpec) -> dict[str, Any]:
