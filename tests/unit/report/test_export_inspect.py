@@ -182,10 +182,12 @@ def test_a_run_whose_questions_are_gone_is_written_without_them(suite: Path, tmp
 
 
 def test_inspect_reads_all_of_it(results: Path, logs: dict[tuple[str, str], Path]) -> None:
-    reader = pytest.importorskip("inspect_ai.log", reason="inspect_ai brings forty packages, so it is no part of dev")
+    from inspect_ai import log as reader
+
     for (model, task), file in logs.items():
         log = reader.read_eval_log(str(file))
         assert (log.eval.model, log.eval.task, log.status) == (model, task, "success")
+        assert log.samples and log.results
         assert len(log.samples) == log.results.total_samples == len(reader.read_eval_log_sample_summaries(str(file)))
         for sample in log.samples:
             again = reader.read_eval_log_sample(str(file), sample.id, sample.epoch)
