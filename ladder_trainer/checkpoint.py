@@ -66,7 +66,9 @@ def saving(folder: Path, *, main: bool) -> Iterator[None]:
         if main:
             _flush(folder)
             write_json(folder / MARK, {"schema": 1, "files": sorted(p.name for p in folder.iterdir())})
-    except Exception as error:
+    except (
+        Exception
+    ) as error:  # torch and safetensors wrap a full disk in errors of their own; all others go on as they are
         reason = _why_not_written(error)
         if reason is None:
             raise
@@ -139,6 +141,11 @@ def whole_model(folder: Path) -> bool:
     return bool(weights) and any((folder / name).exists() for name in ("config.json", "adapter_config.json"))
 
 
+def adapters_only(folder: Path) -> bool:
+    """Tell whether a folder holds adapters without the weights that they belong to."""
+    return (folder / "adapter_config.json").exists()
+
+
 def finish_stage(source: Path, recipe: Recipe, start: str, target: Path, *, merge: bool) -> None:
     """Write the model of a checkpoint to `target`, in the recipe's number format, ready for `hf/<folder>`.
 
@@ -152,7 +159,7 @@ def finish_stage(source: Path, recipe: Recipe, start: str, target: Path, *, merg
     shutil.rmtree(temporary, ignore_errors=True)
     with saving(temporary, main=True):
         tokenizer = AutoTokenizer.from_pretrained(source)
-        if (source / "adapter_config.json").exists():
+        if adapters_only(source):
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(start, dtype=dtype), source)

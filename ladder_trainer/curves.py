@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 Log = Mapping[str, Any]
+HARNESS = "evaluation "
+"""Begins the names of the harness's own figures, before task and metric."""
 
 PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("loss", ("loss", "eval_loss")),
@@ -23,7 +25,7 @@ PANELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("different terms in the lookups", ("terms in the lookups",)),
     ("validation (share)", ("eval_accuracy", "eval_format")),
 )
-COLOURS = ("#1b6ca8", "#c1440e", "#3a7d44")
+COLOURS = ("#1b6ca8", "#c1440e", "#3a7d44", "#7b4ea3", "#8a6d1b", "#4d4d4d")
 
 
 def series(history: Sequence[Log], key: str) -> list[tuple[float, float]]:
@@ -34,7 +36,8 @@ def series(history: Sequence[Log], key: str) -> list[tuple[float, float]]:
 def panels(history: Sequence[Log]) -> list[tuple[str, dict[str, list[tuple[float, float]]]]]:
     """Return the panels that have something to show, with their lines."""
     found = []
-    for title, keys in PANELS:
+    own = dict.fromkeys(key for log in history for key in log if key.startswith(HARNESS))
+    for title, keys in (*PANELS, ("judged by the harness", tuple(own))):
         lines = {key: points for key in keys if (points := series(history, key))}
         if lines:
             found.append((title, lines))
@@ -79,7 +82,7 @@ def _png(found: Sequence[tuple[str, Mapping[str, list[tuple[float, float]]]]], p
 
 
 def _short(key: str) -> str:
-    return key.removeprefix("rewards/").removesuffix("/mean").replace("eval_", "validation ")
+    return key.removeprefix("rewards/").removesuffix("/mean").removeprefix(HARNESS).replace("eval_", "validation ")
 
 
 WIDTH, HEIGHT, MARGIN = 360, 180, 44

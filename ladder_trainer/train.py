@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ladder_trainer import card, checkpoint, curves, grpo, memory, sft
 from ladder_trainer.arguments import on_cpu
 from ladder_trainer.config import load_recipe
 from ladder_trainer.data import Document, Material, chosen_tasks, gather, worded_answer
-from ladder_trainer.evaluate import evaluate
+from ladder_trainer.evaluate import evaluate, evaluate_saved, with_saved
 from ladder_trainer.monitor import Warnings, callback
 from ladder_trainer.quiet import quiet
 from ladder_trainer.recipe import Recipe, StageName
@@ -60,7 +60,8 @@ class Run:
     resume: bool
     main: bool = True
     warnings: Warnings = field(default_factory=Warnings)
-    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    history: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    starts: dict[str, str] = field(default_factory=dict)
     used: dict[str, str] = field(default_factory=dict)
 
 
@@ -167,7 +168,8 @@ def _stage(one: Run, stage: StageName, start: str, tokenizer: Any, material: Mat
     if checkpoint.whole_model(final):
         one.say(f"{stage}: finished before, skipped")
         last = checkpoint.last_whole(folder)
-        one.history[stage] = list(checkpoint.stage_state(last)["log_history"]) if last else []
+        one.history[stage] = with_saved(checkpoint.stage_state(last)["log_history"] if last else [], folder)
+        one.starts[stage] = start
         return str(final)
     if one.main:
         checkpoint.remove_torn(folder)
@@ -176,7 +178,8 @@ def _stage(one: Run, stage: StageName, start: str, tokenizer: Any, material: Mat
     trainer = _trainer(one, stage, start, tokenizer, material)
     one.say(f"{stage}: " + (f"going on after {last.name}" if last else f"starting from {start}"))
     _train(trainer, last)
-    one.history[stage] = trainer.state.log_history
+    one.history[stage] = with_saved(trainer.state.log_history, folder)
+    one.starts[stage] = start
     best = trainer.state.best_model_checkpoint
     del trainer
     gc.collect()
@@ -211,7 +214,8 @@ def _trainer(one: Run, stage: StageName, start: str, tokenizer: Any, material: M
 
     def saved(step: int) -> None:
         if recipe.evaluation.every_save and recipe.evaluation.tasks:
-            evaluate(recipe, folder / f"checkpoint-{step}", one.output / "evaluation", one.sources, one.say)
+            saved_now = folder / f"checkpoint-{step}"
+            evaluate_saved(recipe, saved_now, start, one.output / "evaluation", one.sources, one.say)
 
     steps = recipe.grpo if stage == "grpo" else recipe.sft
     best = "eval_reward" if stage == "grpo" else "eval_loss"
@@ -241,10 +245,16 @@ def _empty_cache() -> None:
 def _finish(one: Run, final: Path) -> None:
     """Evaluate the checkpoint, draw the curves, write the card, and make it the newest of its name."""
     drawn = curves.draw(one.history, final / "curves", one.recipe.title)
-    results = evaluate(one.recipe, final, one.output / "evaluation", one.sources, one.say)
+    start = one.starts[one.recipe.stages[-1]]
+    results = evaluate(one.recipe, final, start, one.output / "evaluation", one.sources, one.say)
     facts = card.facts(one.recipe, read_json(one.output / "data.json"), one.used, one.warnings, results)
     write_json(final / "training.json", facts)
     card.write(final / "README.md", one.recipe, facts, [path.relative_to(final).as_posix() for path in drawn])
-    links = checkpoint.register(one.recipe, final)
     one.say(f"finished: {final}")
+    if checkpoint.adapters_only(final):
+        one.say(
+            "these are adapters without weights (start.lora.merge is false): tcm-eval run cannot load them, so no name has it"
+        )
+        return
+    links = checkpoint.register(one.recipe, final)
     one.say("newest checkpoint of: " + ", ".join(link.parent.name for link in links))

@@ -122,3 +122,26 @@ def tiny(**changes: Any) -> Recipe:
 @pytest.fixture
 def recipe() -> Callable[..., Recipe]:
     return tiny
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """The checkpoint of a whole run with both stages, and what the run said; its data folder lies beside it, as `data`."""
+    from ladder_trainer import run
+
+    root = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TCM_EVAL_DATA", str(root / "data"))
+        herbs = write_suite(root / "herbs", rows(32))
+        said: list[str] = []
+        made = tiny(
+            stages=["sft", "grpo"],
+            alias="tiny-alias",
+            data={"validation_samples": 4},
+            sft={"steps": 30, "save_every": 30, "learning_rate": 2e-2, "batch": 16},
+            grpo={"steps": 4, "evaluate_every": 2, "keep": 1, "max_completion_tokens": 40},
+            evaluation={"tasks": ["herbs/choice"], "limit": 4},
+            report_to=["tensorboard"],
+        )
+        final = run(made, output=root / "out", sources=Sources((herbs,)), say=said.append)
+    return final, said
