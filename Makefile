@@ -30,7 +30,7 @@ $(VENV)/.ready-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install -c constraints.txt -e '.[dev]'
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && \
 	  apt-get -qq install -y --no-install-recommends chromium fonts-wqy-microhei; } || \
-	  echo "chromium is missing: the browser tests will be skipped"
+	  echo "chromium is missing: the browser tests will be skipped (in CI: fail)"
 	touch $@ $(VENV)/.ready $(VENV)/.ready-demo
 
 # A font for Chinese labels in figures. Without one labels are English, and the tests that need it are skipped.
