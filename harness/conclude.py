@@ -20,8 +20,6 @@ from harness.suites import Catalogue
 from harness.types import Failure, Job, Record, Sampling, Score
 from harness.verdicts import tallied, with_panel
 
-CHOICES = ("single_choice", "multiple_choice")
-
 
 def scored_already(plan: Plan) -> Done | None:
     """Return the finished run when its summary is whole and made by the very metrics and price of today, else None."""
@@ -49,7 +47,7 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
     index = Index(folder / "records.jsonl")
     seen = Seen()
     path = folder / "scores.jsonl"
-    places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.type in CHOICES}
+    places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.is_choice}
     scores = (one for p in plan.parts for one in _part_scores(plan, p, index, seen, places.get(p.task.id)))
     write_lines(path, map(encode_score, scores))
     floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
@@ -93,7 +91,7 @@ def _floors(plan: Plan, part: Part, index: Index) -> dict[str, float]:
     def answers(job: Job) -> list[Record | None]:
         return [index.get(job.slot(step)) for step in range(job.steps)]
 
-    return floors_of(part.task, part.prompter.style.ask, part.metrics(), plan.jobs(part), answers)
+    return floors_of(part.task, part.ask, part.metrics(), plan.jobs(part), answers)
 
 
 def _part_scores(plan: Plan, part: Part, index: Index, seen: Seen, places: Places | None) -> Iterator[Score]:
@@ -103,7 +101,7 @@ def _part_scores(plan: Plan, part: Part, index: Index, seen: Seen, places: Place
         seen.count(job, records)
         return records
 
-    ask, uses = part.prompter.style.ask, part.metrics()
+    ask, uses = part.ask, part.metrics()
     if places is None:
         return score_task(part.task, ask, uses, plan.jobs(part), answers)
     return followed(places, plan.jobs(part), lambda jobs: score_task(part.task, ask, uses, jobs, answers))

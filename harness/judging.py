@@ -120,7 +120,7 @@ def _prepared(spec: JudgeSpec) -> tuple[Plan, list[Subject], Panel]:
     manifest = read_json(spec.run / "manifest.json")
     read_json(spec.run / "summary.json")  # an unfinished run is refused here
     plan = reopen(spec.run, manifest)
-    plan.parts = [part for part in plan.parts if part.is_text]
+    plan.parts = [part for part in plan.parts if part.task.is_text]
     if not plan.parts:
         raise UsageError(f"{spec.run}: none of its tasks has answers that are texts, so there is nothing to judge")
     subjects = [resolve(name, spec.settings)[0] for name in spec.judges]

@@ -144,9 +144,7 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
         def put(record: Record, job: Job) -> None:
             writer.append(encode_record(record))
             part = parts[record.task]
-            watch.record(
-                record, read(part.task, part.prompter.style.ask, job, record, job.sample) if watch.reads else None
-            )
+            watch.record(record, read(part.task, part.ask, job, record, job.sample) if watch.reads else None)
 
         todo = pending(plan, index, earlier, put)
         used = used_before(index.tokens, spec.price)
@@ -173,10 +171,8 @@ def _batch_interface(plan: Plan, model: object) -> batch.BatchApi:
     """Return the model's batch interface; raise UsageError for a run that no batch can ask."""
     api = batch.interface(model, plan.name)
     for part in plan.parts:
-        if part.prompter.style.ask != "generate":
-            raise UsageError(
-                f"--batch: no batch interface gives option log-probabilities (--ask {part.prompter.style.ask})"
-            )
+        if part.ask != "generate":
+            raise UsageError(f"--batch: no batch interface gives option log-probabilities (--ask {part.ask})")
         if step_by_step(part.task):
             raise UsageError(
                 f"--batch cannot ask {part.task.id} step by step, for each question needs the answer before it. "

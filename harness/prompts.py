@@ -63,7 +63,7 @@ class Prompter:
         if own is not None:
             return own
         kind = self.task.type
-        if self.style.ask != "generate" and kind in ("single_choice", "multiple_choice"):
+        if self.style.ask != "generate" and self.task.is_choice:
             kind_name = "choice_text" if self.style.ask == "text" else "choice_letter"
             return str(shared_prompts()["prompts"][kind_name][self.language])
         return str(shared_prompts()["prompts"][kind][self.language])

@@ -10,7 +10,7 @@ from math import isfinite
 from harness.errors import UsageError
 from harness.extract.reasoning import split
 from harness.metrics.ladder import shuffled_floor
-from harness.prompts import Ask, as_written, judged
+from harness.prompts import Ask, as_written, judged, permuted
 from harness.registry import Answer, Metric, Options, get_extractor, get_metric
 from harness.specs import MetricUse, TaskSpec
 from harness.types import Choice, Failure, Job, Record, Response, Sample, Score, Status, Value
@@ -118,7 +118,7 @@ def floors(
 
     It is the level that an answer to another question reaches, far above 0 for most metrics of texts.
     """
-    if task.type not in ("dialogue", "free_text"):
+    if not task.is_text:
         return {}
     readings = [read_job(task, ask, job, find(job))[-1] for job in islice(jobs, CHUNK)]
     pairs = [(r.sample, r.answer) for r in readings if isinstance(r.answer, str)]
@@ -203,8 +203,6 @@ def read(task: TaskSpec, ask: Ask, job: Job, record: Record | None, sample: Samp
 
 def shown(job: Job) -> Sample:
     """Return the sample as the model saw it."""
-    from harness.prompts import permuted
-
     return permuted(job.sample, job.variant)
 
 

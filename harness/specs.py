@@ -174,9 +174,9 @@ class TaskSpec(Closed):
 
     @model_validator(mode="after")
     def _whole(self) -> TaskSpec:
-        if self.type in ("single_choice", "multiple_choice") and self.columns.options is None:
+        if self.is_choice and self.columns.options is None:
             raise ValueError("a choice task needs columns.options")
-        if self.type not in ("dialogue", "free_text") and (self.columns.rubric or self.columns.terms):
+        if not self.is_text and (self.columns.rubric or self.columns.terms):
             raise ValueError("columns.rubric and columns.terms are for answers that are texts: dialogue and free_text")
         names = [use.name for use in self.metrics]
         if len(set(names)) < len(names):
@@ -187,6 +187,16 @@ class TaskSpec(Closed):
     def id(self) -> str:
         """Return `suite/task`."""
         return f"{self.suite}/{self.name}"
+
+    @property
+    def is_choice(self) -> bool:
+        """Tell whether the answers are letters of options."""
+        return self.type in ("single_choice", "multiple_choice")
+
+    @property
+    def is_text(self) -> bool:
+        """Tell whether the answers are texts, which an encoder and a judge can read."""
+        return self.type in ("dialogue", "free_text")
 
     @property
     def extractor(self) -> str:

@@ -36,11 +36,11 @@ def with_panel(plan: Plan) -> Plan:
 def text_answers(plan: Plan, index: Index) -> Iterator[Answered]:
     """Yield all answers of a run that are texts, in the order of the data; what failed, was refused or is empty is none."""
     for part in plan.parts:
-        if not part.is_text:
+        if not part.task.is_text:
             continue
         for job in plan.jobs(part):
             records = [index.get(job.slot(step)) for step in range(job.steps)]
-            readings = read_job(part.task, part.prompter.style.ask, job, records)
+            readings = read_job(part.task, part.ask, job, records)
             for reading, (turn, _) in zip(readings, judged(part.task, job.sample), strict=True):
                 if isinstance(reading.answer, str):
                     yield Answered(reading.sample, reading.answer, job.repeat, job.variant, turn)

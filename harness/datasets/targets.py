@@ -14,7 +14,7 @@ from harness.types import Blanks, Case, Choice, Reference, Target
 
 def target_of(task: TaskSpec, row: Mapping[str, Any], fields: Mapping[str, Any], where: str) -> Target:
     answer = pick(row, task.columns.answer, where)
-    if task.type in ("single_choice", "multiple_choice"):
+    if task.is_choice:
         return _choice(answer, fields["options"], where)
     if task.type == "fill_blank":
         return _blanks(answer, str(fields["question"]), where)

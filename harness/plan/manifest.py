@@ -92,7 +92,7 @@ def _manifest(plan: Plan, determined: dict[str, Any], extra: Mapping[str, Any]) 
             **determined["tasks"][part.task.id],
             "type": part.task.type,
             "title": part.task.title,
-            "headline": part.metrics()[0].name if part.prompter.style.ask != "generate" else part.task.headline_metric,
+            "headline": part.metrics()[0].name if part.ask != "generate" else part.task.headline_metric,
             "suite_version": suite.version,
             "licence": suite.licence,
             "samples": samples,

@@ -11,10 +11,10 @@ from typing import Any
 from harness.datasets import stream
 from harness.judge import Panel
 from harness.plan.selection import Selection
-from harness.prompts import Prompter, Style
+from harness.prompts import Ask, Prompter, Style
 from harness.registry import get_extractor, get_metric
 from harness.specs import MetricUse, TaskSpec
-from harness.suites import Catalogue, file_sha256, shared_prompts
+from harness.suites import Catalogue, file_sha256, refuse_unfit, shared_prompts
 from harness.types import Sample, Sampling
 
 VERSION = "0.1"
@@ -28,8 +28,6 @@ class Encoder:
     model: str
     layer: int | None = None
 
-
-TEXT_TASKS = ("dialogue", "free_text")
 
 SEMANTIC = ("bertscore", "ladder_score", "compat_embedding_cosine")
 """The metrics that need an encoder. Without one they are not asked for by default; a task that lists them gets them unscored."""
@@ -45,17 +43,21 @@ class Part:
     encoder: Encoder | None = None
     panel: Panel | None = None
 
+    @property
+    def ask(self) -> Ask:
+        """Return whether answers are generated, or options scored by the log-probability of their letters or texts."""
+        return self.prompter.style.ask
+
     def metrics(self) -> tuple[MetricUse, ...]:
         """Return the metrics that score this part: the task's, or those of option log-probabilities."""
-        ask = self.prompter.style.ask
-        if ask == "generate" or self.task.type not in ("single_choice", "multiple_choice"):
+        if self.ask == "generate" or not self.task.is_choice:
             return self._with_panel(self._with_encoder(self.task.metric_uses))
-        names = ("accuracy_letter",) if ask == "letter" else ("accuracy_text", "accuracy_text_norm")
+        names = ("accuracy_letter",) if self.ask == "letter" else ("accuracy_text", "accuracy_text_norm")
         return tuple(MetricUse(name=name) for name in names)
 
     def _with_encoder(self, uses: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
         """Return the metrics of a text task with the run's encoder, and BERTScore and Ladder-Score added to them."""
-        if self.encoder is None or not self.is_text:
+        if self.encoder is None or not self.task.is_text:
             return uses
         named = {use.name for use in uses}
         weights = shared_prompts()["ladder_score"]
@@ -69,18 +71,13 @@ class Part:
         )
 
     @property
-    def is_text(self) -> bool:
-        """Tell whether the answers are texts, which an encoder and a judge can read."""
-        return self.task.type in TEXT_TASKS
-
-    @property
     def has_rubric(self) -> bool:
         """Tell whether a judge has criteria here: a rubric is about the last answer, so not where every turn is scored."""
         return self.task.columns.rubric is not None and self.task.score_turns == "last"
 
     def _with_panel(self, uses: tuple[MetricUse, ...]) -> tuple[MetricUse, ...]:
         """Return the metrics of a text task with those of the run's judges, and their mark of meaning in Ladder-Score if asked."""
-        if self.panel is None or not self.is_text:
+        if self.panel is None or not self.task.is_text:
             return uses
         judged = {"panel": self.panel}
         names = ("judge_rubric", "judge_semantic") if self.has_rubric else ("judge_semantic",)
@@ -100,7 +97,7 @@ class Part:
             f"temp:{s.temperature:g}|top_p:{s.top_p:g}|top_k:{s.top_k}|rep:{s.repetition_penalty:g}|max:{s.max_tokens}"
         )
         stop = f"|stop:{_short(list(s.stop))}" if s.stop else ""
-        reader = get_extractor(self.task.extractor).signature if style.ask == "generate" else f"argmax-{style.ask}"
+        reader = get_extractor(self.task.extractor).signature if self.ask == "generate" else f"argmax-{self.ask}"
         return (
             f"tcm-eval:{VERSION}|task:{self.task.id}@{self.task.version}|data:{_short(self.data)}|{selection.signature()}"
             f"|prompt:{self.prompter.fingerprint}|{sampling}{stop}|seed:{s.seed}"
@@ -122,10 +119,8 @@ def prepare(
     sampling: Mapping[str, Any],
     encoder: Encoder | None = None,
 ) -> Part:
-    """Return one task worded; raise UsageError for missing or changed data, an unknown metric or too few examples."""
-    for use in task.metric_uses:
-        get_metric(use.name)
-    get_extractor(task.extractor)
+    """Return one task worded; raise UsageError for missing or changed data, a metric that is unknown or unfit, or too few examples."""
+    refuse_unfit(task)
     data = {path.name: file_sha256(path) for path in catalogue.data_files(task)}
     decoding = replace(Sampling(**{**task.sampling.model_dump(), "seed": selection.seed}), **sampling)
     examples: Sequence[Sample] = ()

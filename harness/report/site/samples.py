@@ -154,11 +154,11 @@ def _last_request(entry: Entry) -> Request | None:
 
 def _reading(part: Part, job: Job, records: Sequence[Record]) -> Reading:
     last = records[-1] if len(records) == job.steps else None
-    return read(part.task, part.prompter.style.ask, job, last, job.sample)
+    return read(part.task, part.ask, job, last, job.sample)
 
 
 def _reader(part: Part) -> str:
-    ask = part.prompter.style.ask
+    ask = part.ask
     return get_extractor(part.task.extractor).signature if ask == "generate" else f"argmax-{ask}"
 
 
@@ -178,7 +178,7 @@ def _target(target: Choice | Blanks | Reference | Case) -> list[str]:
 
 def findings(part: Part, job: Job, records: Sequence[Record]) -> list[dict[str, Any]]:
     """Return what the safety rules find in a prescription, with the reason of each; empty for tasks whose answers are no texts."""
-    if part.task.type not in ("dialogue", "free_text"):
+    if not part.task.is_text:
         return []
     reading = _reading(part, job, records)
     if reading.answer is None:
