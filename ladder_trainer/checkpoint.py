@@ -66,9 +66,7 @@ def saving(folder: Path, *, main: bool) -> Iterator[None]:
         if main:
             _flush(folder)
             write_json(folder / MARK, {"schema": 1, "files": sorted(p.name for p in folder.iterdir())})
-    except (
-        Exception
-    ) as error:  # torch and safetensors wrap a full disk in errors of their own; all others go on as they are
+    except Exception as error:  # torch and safetensors wrap a full disk in errors of their own
         reason = _why_not_written(error)
         if reason is None:
             raise

@@ -113,9 +113,7 @@ def completion_text(completion: str | Sequence[Mapping[str, Any]]) -> str:
 def _one(name: str, part: Reward, text: str, question: Question) -> float:
     try:
         value = part(text, question)
-    except (
-        Exception
-    ) as error:  # whatever a reward raises stops training, with the question named: it must never become a 0
+    except Exception as error:  # whatever a reward raises must stop training, never become a 0
         where = f"{question.sample.task} {question.sample.id}"
         said = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
         raise RewardError(
