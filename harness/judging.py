@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness import engine
-from harness.engine import WINDOW, Batched
+from harness.engine import Batched
 from harness.errors import UsageError
 from harness.judge import Member, Panel, Wording, is_same, priced, question_of, shared_family, wording_from
 from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, resolve
-from harness.pipeline import PATIENCE, Done, Silent, Watch, reopen, score
+from harness.pipeline import Done, Silent, Watch, one_by_one, reopen, score
 from harness.plan import Plan
-from harness.spending import used_before
-from harness.store import Answers, Index, Writer, read_json, write_json
+from harness.spending import PerMillion, gate_of, price_of, used_before
+from harness.store import Answers, Index, Writer, read_json, set_aside, write_json
 from harness.types import BatchModel, Model, Sampling
 from harness.verdicts import FILE, Pass, panel_in, tallied, text_answers, used, with_panel
 
@@ -70,12 +69,17 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
     """
     plan, subjects, panel = _prepared(spec)
     if spec.fresh:
-        _set_aside(plan.folder / FILE)
+        set_aside(plan.folder / FILE)
     notes: list[str] = []
-    prices = {f"judge:{subject.name}": _price(spec, subject) for subject in subjects}
+    prices = {f"judge:{subject.name}": price_of(spec.price, subject, spec.limits) for subject in subjects}
     for subject in subjects:
         model = engine.apart(subject.build)
-        member = Member(subject.name, dict(model.identity), _sampling(spec, subject), price=_price(spec, subject))
+        member = Member(
+            subject.name,
+            dict(model.identity),
+            _sampling(spec, subject),
+            price=price_of(spec.price, subject, spec.limits),
+        )
         try:
             _refuse_itself(plan.identity, member.identity, member.name, force=spec.force)
             _refuse_another_name(panel, member)
@@ -98,7 +102,7 @@ def estimate(spec: JudgeSpec) -> str:
     plan, subjects, panel = _prepared(spec)
     lines = []
     for subject in subjects:
-        sampling, price = _sampling(spec, subject), _price(spec, subject)
+        sampling, price = _sampling(spec, subject), price_of(spec.price, subject, spec.limits)
         answers = prompt = 0
         with Index(plan.folder / "records.jsonl") as index:
             for one in text_answers(plan, index):
@@ -159,29 +163,11 @@ def _relatives(candidate: Mapping[str, str], judged_by: Mapping[str, str], name:
     return [f"{name} seems to be of the candidate's family ({family}); judges may favour their own kind"]
 
 
-def _set_aside(path: Path) -> None:
-    """Rename a file of replies: what was paid for is never deleted."""
-    number = 1
-    while (old := path.with_name(f"{path.name}.old-{number}")).exists():
-        number += 1
-    if path.exists():
-        path.rename(old)
-
-
 def _sampling(spec: JudgeSpec, subject: Subject) -> Sampling:
     return Sampling(temperature=0.0, max_tokens=spec.max_tokens or subject.max_tokens or MAX_TOKENS, seed=0)
 
 
-def _price(spec: JudgeSpec, subject: Subject) -> tuple[float, float] | None:
-    known = (subject.price.input, subject.price.output) if subject.price else None
-    if spec.limits.max_cost is not None and not (spec.price or known):
-        raise UsageError(
-            f"--max-cost: no price of {subject.name} is known. State it per million tokens: --price INPUT,OUTPUT"
-        )
-    return spec.price or known
-
-
-def _left(limits: Limits, file: Path, prices: Mapping[str, tuple[float, float] | None], role: str) -> Limits:
+def _left(limits: Limits, file: Path, prices: Mapping[str, PerMillion], role: str) -> Limits:
     """Return the limits with what the other judges, now and in earlier sessions, have left of the budget."""
     tokens, cost = limits.max_total_tokens, limits.max_cost
     for other, spent in used(file).items():
@@ -199,13 +185,8 @@ def _ask(
     plan: Plan, spec: JudgeSpec, member: Member, model: Model | BatchModel, wording: Wording, watch: Watch
 ) -> Gate:
     """Ask one judge everything that it has not said yet; return the gate that the requests went through."""
-    path, limits = plan.folder / FILE, spec.limits
-    asked: Model
-    if isinstance(model, BatchModel):
-        limits = replace(limits, in_flight=max(limits.in_flight, WINDOW * model.max_batch), timeout=PATIENCE)
-        asked = Batched(model)
-    else:
-        asked = model
+    path = plan.folder / FILE
+    asked, limits = one_by_one(model, spec.limits)
     with Writer(path) as writer, Index(plan.folder / "records.jsonl") as index:
         others = (
             () if spec.fresh else sorted(p for p in plan.folder.parent.glob(f"*/{FILE}") if p.parent != plan.folder)
@@ -224,23 +205,14 @@ def _ask(
         total, have = way.counts()
         shown = {"tasks": {task: {"answers": n} for task, n in total.items()}, "absent": {}}
         watch.start(replace(plan, name=f"{member.name} judges {plan.name}", manifest=shown), have, [])
-        gate = _gate(spec, limits, member, model, sum(total.values()))
+        earlier = used_before(used(path).get(member.role, {}), member.price)
+        gate = gate_of(model, limits, spec.max_failures, sum(total.values()), member.price, earlier)
         watch.follow(gate)
         try:
             engine.settled(engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate))
         finally:
             watch.stop()
     return gate
-
-
-def _gate(spec: JudgeSpec, limits: Limits, member: Member, model: object, total: int) -> Gate:
-    most, price = spec.max_failures, member.price
-    before = used(spec.run / FILE).get(member.role, {})
-    if most is not None:
-        limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
-    cost = None if price is None else partial(priced, price)
-    earlier = used_before(before, price)
-    return Gate(limits, cost, metered=bool(getattr(model, "metered", False)), earlier=earlier)
 
 
 # ------------------------------------------------------------------ scoring

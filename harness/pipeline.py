@@ -12,7 +12,7 @@ from harness import batch, engine
 from harness.conclude import reopen, score, scored_already
 from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
-from harness.limits import Gate, Limits, Used
+from harness.limits import Limits
 from harness.models import Subject, published_root, resolve
 from harness.plan import Plan, earlier_answers, open_plan, pending, prepare
 from harness.prompts import step_by_step
@@ -26,8 +26,8 @@ from harness.report.site import Built
 from harness.report.site import write as write_site
 from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue
 from harness.score import read
-from harness.spending import cost_of, estimate, note_price, price_of, used_before
-from harness.store import Answers, Index, Writer, encode_record, explain, read_json, write_json
+from harness.spending import cost_of, estimate, gate_of, note_price, price_of, used_before
+from harness.store import Answers, Index, Writer, encode_record, explain, read_json, set_aside, write_json
 from harness.suites import Catalogue
 from harness.tables import Form, render
 from harness.types import BatchModel, Job, Model, Record
@@ -69,7 +69,7 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
         raise UsageError(f"the data of these tasks is not here:{listed}\nBring it with:{ways}")
     done = []
     for subject in subjects:
-        priced = replace(spec, price=price_of(spec, subject))
+        priced = replace(spec, price=price_of(spec.price, subject, spec.limits))
         plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
         note_price(plan, spec, subject)
         asked = answer(plan, model, priced, watch or Silent())
@@ -112,29 +112,24 @@ def _prepare(
     elif not spec.batch:
         batch.refuse_if_open(plan.folder, "")
     if spec.fresh and (plan.folder / "records.jsonl").exists():
-        _set_aside(plan.folder)
+        set_aside(plan.folder)
         plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
     return with_panel(plan), model
 
 
-def _set_aside(folder: Path) -> None:
-    """Rename a run's folder so that a fresh one can take its name: paid answers are never deleted."""
-    number = 1
-    while (old := folder.with_name(f"{folder.name}.old-{number}")).exists():
-        number += 1
-    folder.rename(old)
+def one_by_one(model: Model | BatchModel, limits: Limits) -> tuple[Model, Limits]:
+    """Return the model as one that is asked one request at a time, and limits under which a batched one's window fills."""
+    if not isinstance(model, BatchModel):
+        return model, limits
+    # a request waits here for the whole window before it: only a server's silence is a time-out
+    in_flight = max(limits.in_flight, WINDOW * model.max_batch)
+    return Batched(model), replace(limits, in_flight=in_flight, timeout=PATIENCE)
 
 
 def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -> int:
     """Ask everything that still needs an answer; return how many calls were recorded."""
-    limits = spec.limits
     api = _batch_interface(plan, model) if spec.batch else None
-    if isinstance(model, BatchModel):
-        # a request waits here for the whole window before it: only a server's silence is a time-out
-        limits = replace(limits, in_flight=max(limits.in_flight, WINDOW * model.max_batch), timeout=PATIENCE)
-        asked: Model = Batched(model)
-    else:
-        asked = model
+    asked, limits = one_by_one(model, spec.limits)
     records = plan.folder / "records.jsonl"
     parts = {part.task.id: part for part in plan.parts}
     with Writer(records) as writer, Index(records) as index:
@@ -148,7 +143,8 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
 
         todo = pending(plan, index, earlier, put)
         used = used_before(index.tokens, spec.price)
-        gate = _gate(plan, model, spec, limits, used)
+        answers = sum(info["answers"] for info in plan.manifest["tasks"].values())
+        gate = gate_of(model, limits, spec.max_failures, answers, spec.price, used)
         started = time.monotonic()
         try:
             if api is None:
@@ -179,15 +175,6 @@ def _batch_interface(plan: Plan, model: object) -> batch.BatchApi:
                 "Leave this task out, or ask it without --batch."
             )
     return api
-
-
-def _gate(plan: Plan, model: object, spec: RunSpec, limits: Limits, earlier: Used) -> Gate:
-    """Return the gate of one session: a share of failures becomes a count, tokens get their price, earlier sessions' count too."""
-    most = spec.max_failures
-    if most is not None:
-        total = sum(info["answers"] for info in plan.manifest["tasks"].values())
-        limits = replace(limits, max_failures=int(most if most >= 1 else most * total))
-    return Gate(limits, cost_of(spec.price), metered=bool(getattr(model, "metered", False)), earlier=earlier)
 
 
 def _note_time(folder: Path, seconds: float, calls: int, stopped: str) -> None:

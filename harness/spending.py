@@ -1,4 +1,4 @@
-"""What a run may cost before it is asked, and what its tokens cost."""
+"""What a run may cost, before it is asked and while it is, and what its tokens cost."""
 
 from __future__ import annotations
 
@@ -8,21 +8,28 @@ from typing import Any
 
 from harness import batch
 from harness.errors import UsageError
-from harness.limits import Used, prompt_tokens
+from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, resolve
 from harness.plan import Plan, prepare
 from harness.runs import RunSpec, open_catalogue
 from harness.store import write_json
 
+PerMillion = tuple[float, float] | None
+"""What a million tokens in and out cost; None where nobody has said."""
 
-def price_of(spec: RunSpec, subject: Subject) -> tuple[float, float] | None:
-    """Return what a million tokens in and out cost, None when nobody has said; raise UsageError when a cost is to be kept to."""
-    known = (subject.price.input, subject.price.output) if subject.price else None
-    if spec.limits.max_cost is not None and not (spec.price or known):
+
+def price_of(stated: PerMillion, subject: Subject, limits: Limits) -> PerMillion:
+    """Return what a million tokens in and out cost, as the user or the registry states; raise UsageError when a cost is to be kept to."""
+    price = stated or _known(subject)
+    if limits.max_cost is not None and not price:
         raise UsageError(
             f"--max-cost: no price of {subject.name} is known. State it per million tokens: --price INPUT,OUTPUT"
         )
-    return spec.price or known
+    return price
+
+
+def _known(subject: Subject) -> PerMillion:
+    return (subject.price.input, subject.price.output) if subject.price else None
 
 
 def note_price(plan: Plan, spec: RunSpec, subject: Subject) -> None:
@@ -55,7 +62,7 @@ def estimate(spec: RunSpec) -> str:
                 requests += job.steps
                 prompt += job.steps * (prompt_tokens(first) if first else 0)
                 most += job.steps * part.prompter.sampling.max_tokens
-        price = spec.price or ((subject.price.input, subject.price.output) if subject.price else None)
+        price = spec.price or _known(subject)
         share = batch.DISCOUNT if spec.batch else 1.0
         cost = (
             f"{share * (prompt * price[0] + most * price[1]) / 1e6:,.2f}"
@@ -73,14 +80,23 @@ def estimate(spec: RunSpec) -> str:
     return "\n".join(lines)
 
 
-def cost_of(price: tuple[float, float] | None) -> Callable[[float, float], float] | None:
+def gate_of(
+    model: object, limits: Limits, max_failures: float | None, answers: int, price: PerMillion, earlier: Used
+) -> Gate:
+    """Return the gate of one session: `max_failures` below 1 is a share of so many answers, and tokens get their price."""
+    if max_failures is not None:
+        limits = replace(limits, max_failures=int(max_failures if max_failures >= 1 else max_failures * answers))
+    return Gate(limits, cost_of(price), metered=bool(getattr(model, "metered", False)), earlier=earlier)
+
+
+def cost_of(price: PerMillion) -> Callable[[float, float], float] | None:
     """Return what so many tokens in and out cost when they are asked for one by one, None where no price is known."""
     if price is None:
         return None
     return lambda tokens_in, tokens_out: batch.as_bought(price, {"tokens_in": tokens_in, "tokens_out": tokens_out})
 
 
-def used_before(tokens: Mapping[str, float], price: tuple[float, float] | None) -> Used:
+def used_before(tokens: Mapping[str, float], price: PerMillion) -> Used:
     """Return what earlier sessions have used: each answer counts at what it was bought for, 0 where no price is known."""
     spent = batch.as_bought(price, tokens) if price else 0.0
     return Used(int(tokens.get("tokens_in", 0) + tokens.get("tokens_out", 0)), spent)

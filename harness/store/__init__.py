@@ -17,7 +17,7 @@ from harness.store.lines import (
     read_lines,
     read_scores,
 )
-from harness.store.writing import StorageError, Writer, explain, read_json, write_json, write_lines
+from harness.store.writing import StorageError, Writer, explain, read_json, set_aside, write_json, write_lines
 
 __all__ = [
     "SCHEMA",
@@ -34,6 +34,7 @@ __all__ = [
     "read_json",
     "read_lines",
     "read_scores",
+    "set_aside",
     "write_json",
     "write_lines",
 ]

@@ -92,6 +92,15 @@ def explain(path: Path) -> Iterator[None]:
         raise _storage_error(path, error) from None
 
 
+def set_aside(path: Path) -> None:
+    """Rename a file or folder, if it is there, so that a new one can take its name: what was paid for is never deleted."""
+    number = 1
+    while (old := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    if path.exists():
+        path.rename(old)
+
+
 def write_lines(path: Path, pieces: Iterable[bytes]) -> None:
     """Replace the file by these pieces in one step: a reader sees the old content or the new, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
