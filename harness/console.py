@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from harness.limits import Gate
+from harness.limits import Gate, Health
 from harness.plan import Plan
+from harness.runs import Silent
 from harness.score import Reading
 from harness.tables import printable
 from harness.types import Failure, Record
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 EVERY = 10.0
 """Seconds between two plain lines."""
+SOON, FEW = 3.0, 3
+"""Seconds without any answer, and attempts that came to nothing meanwhile, from which on a user is told."""
+SELDOM = 300.0
+"""Seconds between two lines that nobody is answered, at most: they begin with `EVERY` and double."""
+LONGEST_ERROR = 200
+"""Characters of an error that are shown."""
 RECENT = 60.0
 """Seconds that speeds are taken over: a slow start or a pause must not stay in the time left for hours."""
 
@@ -52,6 +59,42 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+class Outage:
+    """Tells that nobody is answered while attempts come to nothing: after `SOON` seconds, then at longer and longer intervals."""
+
+    def __init__(self, health: Health, tell: Callable[[str], None]) -> None:
+        self._health, self._tell = health, tell
+        self._next, self._gap, self._since = SOON, EVERY, 0.0
+        self._told = False
+
+    def now(self) -> str:
+        """Return what is wrong, with the last error; "" while somebody is answered, or too little has gone wrong to tell."""
+        health, silence = self._health, self._health.silence()
+        if silence < SOON or health.in_a_row < FEW:
+            return ""
+        state = (
+            f"nobody answered for {_span(silence)}" if health.answers else f"nothing answered yet in {_span(silence)}"
+        )
+        return (
+            f"{state}: {health.in_a_row:,} attempts came to nothing, the last with: {health.last_error[:LONGEST_ERROR]}"
+        )
+
+    def fault(self) -> None:
+        """Tell it, if it is time to."""
+        silence = self._health.silence()
+        if silence >= self._next and (said := self.now()):
+            self._since, self._told = self._health.last_answer, True
+            self._next, self._gap = silence + self._gap, min(SELDOM, 2 * self._gap)
+            self._tell(said)
+
+    def over(self) -> None:
+        """Tell that somebody has been answered again, if the contrary was told."""
+        if self._health.in_a_row == 0:
+            if self._told:
+                self._tell(f"answered again after {_span(self._health.last_answer - self._since)}")
+            self._next, self._gap, self._told = SOON, EVERY, False
+
+
 class Speed:
     """Requests and tokens per second of the last minute."""
 
@@ -78,6 +121,7 @@ class Console:
         self.out = out or sys.stderr
         self._live: Live | None = None
         self._gate: Gate | None = None
+        self._outage: Outage | None = None
         self._lines: dict[str, Line] = {}
         self._speed = Speed(0.0)
         self._started = self._told = 0.0
@@ -114,8 +158,11 @@ class Console:
             self._live.start()
 
     def follow(self, gate: Gate) -> None:
-        """Show this gate's tokens, cost, retries and requests in flight too."""
+        """Show this gate's tokens, cost, retries and requests in flight too, and say when the provider answers nobody."""
         self._gate = gate
+        self._outage = Outage(gate.health, self._say)
+        if self._live is None:
+            gate.health.notice = self._outage.fault
 
     def _pushing(self, now: float) -> str:
         """Return requests/s, tokens/s, the cost of the whole run so far, retries, the requests in flight, and the time left."""
@@ -127,7 +174,7 @@ class Console:
             said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
             said += [f"{gate.retries:,} retries"] if gate.retries else []
             said += [f"{gate.running} of {int(gate.window)} in flight"]
-        left = sum(line.left for line in self._lines.values())
+        left = 0 if self._outage and self._outage.now() else sum(line.left for line in self._lines.values())
         return ", ".join([*said, *([f"{_span(left / rate)} left"] if rate and left else [])])
 
     def record(self, record: Record, reading: Reading | None) -> None:
@@ -140,6 +187,8 @@ class Console:
         else:
             line.done += 1
             line.unparsed += reading is not None and reading.status == "unparsed"
+        if self._outage is not None:
+            self._outage.over()
         now = time.monotonic()
         if self._live is None and now - self._told >= EVERY:
             self._told = now
@@ -147,7 +196,8 @@ class Console:
 
     def _lines_now(self, now: float, most: int) -> list[str]:
         open_lines = [line for line in self._lines.values() if line.left] or list(self._lines.values())
-        return [*(printable(line.show()) for line in open_lines[:most]), self._pushing(now)]
+        wrong = [printable(said)] if self._live and self._outage and (said := self._outage.now()) else []
+        return [*(printable(line.show()) for line in open_lines[:most]), self._pushing(now), *wrong]
 
     def _say(self, text: str) -> None:
         self.out.write(printable(text) + "\n")
@@ -169,6 +219,9 @@ class Console:
             for line in self._lines.values():
                 self._say("  " + line.show())
             self._say("  " + self._ended(time.monotonic() - self._started))
+        left = any(line.left for line in self._lines.values())
+        if left and self._gate and not self._gate.stopped and self._outage and (said := self._outage.now()):
+            self._say(said)  # interrupted: what was live is gone from the screen
         if self._gate is not None and self._gate.stopped:
             more = (
                 " with a greater budget" if "--max-cost" in self._gate.stopped or "tokens" in self._gate.stopped else ""
@@ -184,6 +237,33 @@ class Console:
             said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
             said += [f"{gate.retries:,} retries"] if gate.retries else []
         return ", ".join(said)
+
+
+class Quiet(Silent):
+    """Says only what goes wrong: that the provider answers nobody, and that it does again."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self.out = out or sys.stderr
+        self._name = ""
+        self._outage: Outage | None = None
+
+    def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:  # noqa: ARG002 - a watch's form
+        """Note whose run it is."""
+        self._name = plan.name
+
+    def _say(self, text: str) -> None:
+        self.out.write(printable(f"{self._name}: {text}") + "\n")
+        self.out.flush()
+
+    def follow(self, gate: Gate) -> None:
+        """Say when this gate's provider answers nobody."""
+        self._outage = Outage(gate.health, self._say)
+        gate.health.notice = self._outage.fault
+
+    def record(self, record: Record, reading: Reading | None) -> None:  # noqa: ARG002 - a watch's form
+        """Say when somebody is answered again."""
+        if self._outage is not None:
+            self._outage.over()
 
 
 class Guarded(Console):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from harness.errors import Fatal, RateLimited, Rejected, TooLong, Transient
-from harness.limits import Gate, Limits, Stopped
+from harness.limits import Gate, Limits, Stopped, Tries
 from harness.types import BatchModel, Failure, FailureKind, Job, Model, Record, Request, Response
 
 _Result = TypeVar("_Result")
@@ -20,6 +19,9 @@ WINDOW = 8
 
 STAND_INS = 4
 """So many times the requests in flight may be under way when most of them rest before another attempt."""
+
+IN_TROUBLE = 0.5
+"""Where more than this share of attempts comes to nothing, nobody stands in for who rests: more questions would only share their fate."""
 
 
 class Batched:
@@ -110,42 +112,48 @@ async def answer(
     """
     gate = gate or Gate(limits)
     rest = rest or gate.rest
-    attempt = counted = 0
-    while True:
-        attempt += 1
-        kind: FailureKind
-        asked: float | None = None
-        ticket = await gate.enter(request)
-        try:
-            async with asyncio.timeout(limits.timeout):
-                response = await model.generate(request)
-            gate.answered(ticket, response)
-            return response
-        except TooLong as error:
-            gate.faulted(ticket)
-            return Failure("too_long", str(error), attempt)
-        except Rejected as error:
-            gate.faulted(ticket)
-            return Failure("bad_request", str(error), attempt)
-        except RateLimited as error:
-            kind, message, asked = "rate_limit", str(error), error.retry_after
-            gate.refused(ticket, asked)
-        except Transient as error:
-            kind, message, asked = "server", str(error), error.retry_after
-            gate.faulted(ticket)
-        except TimeoutError:
-            kind, message = "timeout", f"no answer within {limits.timeout:g} s"
-            gate.faulted(ticket)
-        except BaseException:
-            gate.faulted(ticket)
-            raise
-        counted += gate.last_answer >= ticket.at or gate.gone_since() >= limits.patience
-        if counted >= limits.attempts:
-            return Failure(kind, message, attempt)
-        gate.retries += 1
-        longest = limits.longest_backoff if counted == attempt else min(limits.longest_backoff, 10.0)
-        wait = min(longest, limits.backoff * 2 ** min(attempt - 1, 10)) * random.uniform(0.5, 1.5)  # noqa: S311
-        await rest(max(wait, asked or 0.0))
+    tries = Tries(limits, gate.health)
+    try:
+        while True:
+            outcome, asked, began = await _attempt(model, request, limits, gate, tries.made + 1)
+            if isinstance(outcome, Response) or outcome.kind in ("too_long", "bad_request") or tries.used_up(began):
+                return outcome
+            gate.retries += 1
+            await rest(max(tries.wait(outcome.kind), asked or 0.0))
+    finally:
+        tries.over()
+
+
+async def _attempt(
+    model: Model, request: Request, limits: Limits, gate: Gate, number: int
+) -> tuple[Response | Failure, float | None, float]:
+    """Return what one attempt came to, the seconds that the provider asks to wait before the next, and when it began."""
+    kind: FailureKind
+    asked: float | None = None
+    ticket = await gate.enter(request)
+    try:
+        async with asyncio.timeout(limits.timeout):
+            response = await model.generate(request)
+        gate.answered(ticket, response)
+        return response, None, ticket.at
+    except Rejected as error:
+        kind, message = "too_long" if isinstance(error, TooLong) else "bad_request", str(error)
+        gate.rejected(ticket, message)
+    except RateLimited as error:
+        kind, message, asked = "rate_limit", str(error), error.retry_after
+        gate.refused(ticket, asked, message)
+    except Transient as error:
+        kind, message, asked = "server", str(error), error.retry_after
+        gate.faulted(ticket, message)
+    except TimeoutError:
+        kind, message = "timeout", f"no answer within {limits.timeout:g} s"
+        gate.faulted(ticket, message)
+    except (
+        BaseException
+    ):  # passed on: whatever ends the run, a request that waits for this one's place must learn of it
+        gate.withdrawn(ticket)
+        raise
+    return Failure(kind, message, number), asked, ticket.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +193,7 @@ async def run(
             put(Record(request.key(identity, job.repeat), sample.task, sample.id, outcome, *place), job)
             put_count += 1
             if isinstance(outcome, Failure):
-                gate.failed()
+                gate.failed(outcome)
                 return
             responses.append(outcome)
 
@@ -203,7 +211,8 @@ async def run(
 
     async def rest(seconds: float) -> None:
         nonlocal busy, workers
-        if busy <= limits.in_flight and workers < STAND_INS * limits.in_flight and not gate.stopped:
+        helps = not gate.stopped and gate.health.share < IN_TROUBLE
+        if helps and busy <= limits.in_flight and workers < STAND_INS * limits.in_flight:
             workers += 1
             group.create_task(worker())
         else:
@@ -261,7 +270,7 @@ def settled(work: Coroutine[Any, Any, _Result]) -> _Result:
         running = pool.submit(asyncio.run, noted())
         try:
             return running.result()
-        except BaseException:
+        except BaseException:  # passed on: an interruption of this thread must end the work in the other
             if not running.done():
                 loop, task = started.result()
                 loop.call_soon_threadsafe(task.cancel)

@@ -150,7 +150,7 @@ def add_limits(work: Any) -> None:
         type=amount,
         default=120.0,
         metavar="SECONDS",
-        help="go on trying this long while nobody gets an answer (default: 120)",
+        help="go on trying this long while nobody gets an answer, then stop (default: 120)",
     )
     work.add_argument("--max-failures", type=amount, metavar="N", help="stop after N failures, or below 1 a share")
     work.add_argument(
@@ -167,8 +167,8 @@ def add_limits(work: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from harness.console import Console
-    from harness.pipeline import Silent, estimate, run
+    from harness.console import Console, Quiet
+    from harness.pipeline import estimate, run
 
     if len(args.name) > len(args.model):
         from harness.errors import UsageError
@@ -180,7 +180,7 @@ def _run(args: argparse.Namespace) -> int:
         return DONE
     finished: list[Done] = []
     for model, name in zip_longest(args.model, args.name[: len(args.model)]):
-        finished += run(spec_of(args, model, name), Silent() if args.quiet else Console())
+        finished += run(spec_of(args, model, name), Quiet() if args.quiet else Console())
     if not args.quiet:
         print_finished(finished, args.output)
     elif missing := [done for done in finished if not done.complete]:

@@ -47,9 +47,8 @@ def add(commands: Any) -> None:
 
 
 def _judge(args: argparse.Namespace) -> int:
-    from harness.console import Console
+    from harness.console import Console, Quiet
     from harness.judging import JudgeSpec, estimate, judge
-    from harness.pipeline import Silent
 
     spec = JudgeSpec(
         run=args.run,
@@ -69,7 +68,7 @@ def _judge(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(estimate(spec))
         return DONE
-    judged = judge(spec, Silent() if args.quiet else Console())
+    judged = judge(spec, Quiet() if args.quiet else Console())
     if not args.quiet:
         print_finished([judged.done], judged.done.folder.parent.parent)
         for note in judged.notes:

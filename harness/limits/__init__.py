@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.limits.gate import Gate, Limits, Stopped, Ticket, Used, prompt_tokens
+from harness.limits.health import Health, Tries
 from harness.limits.pace import Pace
 
-__all__ = ["Gate", "Limits", "Pace", "Stopped", "Ticket", "Used", "prompt_tokens"]
+__all__ = ["Gate", "Health", "Limits", "Pace", "Stopped", "Ticket", "Tries", "Used", "prompt_tokens"]

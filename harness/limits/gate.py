@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.limits.health import Health
 from harness.limits.pace import Pace
-from harness.types import Request, Response
+from harness.types import Failure, Request, Response
 
 CUT, START = 0.7, 4.0
 """What is left of the number in flight after a cut, and the number that a cautious run starts with."""
@@ -25,7 +26,7 @@ CATCH_UP = 0.05
 class Limits:
     """How hard to push. Times are seconds; `timeout` covers one attempt; None and 0 mean no limit.
 
-    `patience`: while the provider answers nobody, attempts do not count for so long. `adaptive` None: from the first request on for
+    `patience`: while the provider answers nobody, attempts do not count for so long, and then the run stops; with 0 it goes on. `adaptive` None: from the first request on for
     metered providers, for others from the first "slow down" on. `max_cost` is in the price's currency; like `max_total_tokens` it
     holds for the whole run, over all its sessions.
     """
@@ -99,8 +100,8 @@ class Gate:
         self._reserved_tokens, self._reserved_cost = 0, 0.0
         self._answers = self._answer_tokens = 0
         self._cut_at, self._most_running = 0.0, 0
-        self.last_answer = clock()
-        self._pace = Pace(self.last_answer)
+        self.health = Health(clock)
+        self._pace = Pace(self.health.began)
 
     # -------------------------------------------------------------- passing
 
@@ -167,7 +168,7 @@ class Gate:
 
     def answered(self, ticket: Ticket, response: Response) -> None:
         """Count an answer; while all goes well, let one more pass."""
-        self.last_answer = self._clock()
+        self.health.answered()
         self.tokens += response.tokens_in + response.tokens_out
         if self._cost is not None:
             self.spent += self._cost(response.tokens_in, response.tokens_out)
@@ -181,9 +182,10 @@ class Gate:
             self._next_tokens += 60 * (response.tokens_in + response.tokens_out - guess) / self.limits.tpm
         self._release(ticket)
 
-    def refused(self, ticket: Ticket, wait: float | None) -> None:
+    def refused(self, ticket: Ticket, wait: float | None, why: str) -> None:
         """Note that the provider asked us to slow down: all wait as long as it says, and go more slowly from then on."""
         now = self._clock()
+        self.health.faulted(why)
         self.refusals += 1
         if wait:
             self._pause = max(self._pause, now + wait)
@@ -201,16 +203,29 @@ class Gate:
         self._pace.wait_until(self._pause)
         self._release(ticket)
 
-    def faulted(self, ticket: Ticket) -> None:
-        """Note an attempt that came to nothing for another reason."""
+    def faulted(self, ticket: Ticket, why: str) -> None:
+        """Note an attempt that came to nothing for another reason. It says nothing about load, so it slows nobody down."""
+        self.health.faulted(why)
         self._release(ticket)
 
-    def failed(self) -> None:
-        """Count a request that was given up; too many stop the run."""
+    def rejected(self, ticket: Ticket, why: str) -> None:
+        """Note an attempt that the provider does not take, now or later."""
+        self.health.rejected(why)
+        self._release(ticket)
+
+    def withdrawn(self, ticket: Ticket) -> None:
+        """Note an attempt that was broken off because the run ends."""
+        self._release(ticket)
+
+    def failed(self, failure: Failure) -> None:
+        """Count a request that was given up; too many, or many in a row while nobody is answered, stop the run."""
         self.failures += 1
+        self.health.given_up += failure.kind not in ("bad_request", "too_long")
         most = self.limits.max_failures
         if most is not None and self.failures > most:
             self.stop(f"{self.failures} requests failed (--max-failures allows {most})")
+        elif why := self.health.hopeless(self.limits):
+            self.stop(why)
 
     def stop(self, why: str) -> None:
         """Let nothing more pass."""
@@ -223,10 +238,6 @@ class Gate:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._over.wait()
-
-    def gone_since(self) -> float:
-        """Return for how many seconds nobody has got an answer."""
-        return self._clock() - self.last_answer
 
     # -------------------------------------------------------------- keeping count
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import console
-from harness.console import Console, Line
+from harness.console import Console, Line, Quiet
 from harness.limits import Gate, Limits, Used
 from harness.types import Failure, Record, Request, Response
 
@@ -109,3 +109,86 @@ def test_what_failed_is_not_waited_for_and_the_end_says_what_it_took(clock: Cloc
     assert "not asked, for their data is not here: far/task" in said and "  a: 1 of 3, 1 failed\n" in said
     assert "  2 asked in 4 s" in said
     assert "exceed --max-cost 1. All answers so far are kept; the same command with a greater budget goes on." in said
+
+
+def fail(clock: Clock, gate: Gate, times: int, every: float, error: str = "HTTP 500: no such GPU") -> None:
+    for _ in range(times):
+        clock.now += every
+        gate.health.faulted(error)
+
+
+def watching(clock: Clock, kind: type[Console] | type[Quiet], out: io.StringIO) -> tuple[Console | Quiet, Gate]:
+    shown, gate = kind(out), Gate(Limits(), clock=clock.monotonic)
+    shown.start(plan(a=1000), {}, [])
+    shown.follow(gate)
+    out.truncate(0)
+    out.seek(0)
+    return shown, gate
+
+
+@pytest.mark.parametrize("kind", [Console, Quiet])
+def test_that_nothing_is_answered_is_told_within_seconds_then_less_and_less_often(
+    clock: Clock, kind: type[Console] | type[Quiet]
+) -> None:
+    out = io.StringIO()
+    shown, gate = watching(clock, kind, out)
+    fail(clock, gate, 29, 0.1)
+    assert not out.getvalue(), "a fault in the first moments is nothing to speak of"
+    fail(clock, gate, 2, 0.1)
+    whose = "m: " if kind is Quiet else ""
+    assert out.getvalue() == (
+        f"{whose}nothing answered yet in 3 s: 30 attempts came to nothing, the last with: HTTP 500: no such GPU\n"
+    )
+    fail(clock, gate, 6000, 0.1)
+    assert [line.removeprefix(whose).partition(":")[0] for line in out.getvalue().splitlines()] == [
+        *(f"nothing answered yet in {span}" for span in ("3 s", "13 s", "33 s", "73 s", "3 min", "5 min"))
+    ]
+    gate.health.answered()
+    shown.record(answered("a"), None)
+    shown.record(answered("a"), None)
+    assert [line for line in out.getvalue().splitlines() if "again" in line] == [f"{whose}answered again after 10 min"]
+    fail(clock, gate, 40, 0.1)
+    assert "nobody answered for 3 s: 3" in out.getvalue().splitlines()[-1]
+
+
+def test_faults_among_answers_are_not_told(clock: Clock) -> None:
+    out = io.StringIO()
+    shown, gate = watching(clock, Quiet, out)
+    for _ in range(100):
+        fail(clock, gate, 1, 4.0)
+        gate.health.answered()
+        shown.record(answered("a"), None)
+    assert not out.getvalue()
+
+
+@pytest.mark.parametrize("kind", [Console, Quiet])
+def test_an_error_cannot_write_on_the_terminal_or_fill_it(clock: Clock, kind: type[Console] | type[Quiet]) -> None:
+    out = io.StringIO()
+    _, gate = watching(clock, kind, out)
+    fail(clock, gate, 31, 0.1, "\x1b[2J\x1b]0;mine\x07gone\r\n\u202egnp.exe" + "x" * 5000)
+    [line] = out.getvalue().splitlines()
+    assert "gone" in line and len(line) < 400 and not {"\x1b", "\x07", "\r", "\u202e"} & set(line)
+
+
+def test_a_terminal_shows_it_below_the_speed_as_long_as_it_lasts(clock: Clock) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    shown = Console(out)
+    gate = Gate(Limits(), clock=clock.monotonic)
+    shown.start(plan(a=1000), {}, [])
+    try:
+        shown.follow(gate)
+        fail(clock, gate, 40, 0.1, "\x1b[31mHTTP 500")
+        assert shown._lines_now(clock.now, 12)[-1] == (
+            "nothing answered yet in 4 s: 40 attempts came to nothing, the last with: HTTP 500"
+        )
+        gate.health.answered()
+        shown.record(answered("a"), None)
+        assert "in flight" in shown._lines_now(clock.now, 12)[-1]
+        fail(clock, gate, 40, 0.1)
+    finally:
+        shown.stop()
+    assert "nobody answered for 4 s: 40 attempts came to nothing" in out.getvalue(), "left on the screen"

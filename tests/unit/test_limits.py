@@ -126,7 +126,7 @@ def test_a_cautious_run_starts_slowly_finds_the_top_and_is_cut_once_a_round() ->
     async def two_of_one_round() -> None:
         tickets = [await gate.enter(Request(())) for _ in range(2)]
         for ticket in tickets:
-            gate.refused(ticket, None)
+            gate.refused(ticket, None, "429")
 
     asyncio.run(two_of_one_round())
     assert gate.window == pytest.approx(2.8)
@@ -163,6 +163,39 @@ def test_a_fault_does_not_keep_others_from_being_asked(limits: Limits) -> None:
     assert model.most == 4 and model.ended < 1.1 * 400 * 0.1 / 4 + 3, "the last one's rest comes on top"
 
 
+def test_bad_luck_four_times_in_a_row_does_not_draw_out_the_end_of_a_run() -> None:
+    """One of the last questions fails four times while most are answered: doubling waits would take about 15 seconds."""
+
+    class Unlucky(Provider):
+        tried = 0
+
+        def trouble(self, request: Request, n: int, now: float) -> None:
+            if request.messages[0].content == "q560":
+                self.tried += 1
+                if self.tried <= 4:
+                    raise Transient("502")
+
+    model = Unlucky(0.5)
+    records, _ = go(model, 600, Limits(in_flight=16))
+    assert len(records) == 600 and model.tried == 5 and model.times[-1] < 600 * 0.5 / 16 + 9
+
+
+def test_a_provider_that_is_gone_for_good_is_asked_ever_less_and_then_no_more() -> None:
+    class Dies(Provider):
+        def trouble(self, request: Request, n: int, now: float) -> None:
+            if now > 10:
+                raise Transient("cannot connect: refused")
+
+    model = Dies(0.5)
+    records, gate = go(model, 4000, Limits(in_flight=16, patience=60))
+    failed = [r for r in records if isinstance(r.outcome, Failure)]
+    assert gate.stopped.startswith("nobody has been answered for") and "(--patience 60)" in gate.stopped
+    assert "the last error: cannot connect: refused" in gate.stopped
+    assert 16 <= len(failed) <= 32 and 60 < model.times[-1] - 10 < 120
+    first, later = (sum(start < t <= start + 20 for t in model.times) for start in (10, 40))
+    assert first < 500 and later < first / 2
+
+
 def test_one_that_always_fails_is_given_up_while_the_others_are_answered() -> None:
     class Poison(Provider):
         def trouble(self, request: Request, n: int, now: float) -> None:
@@ -193,7 +226,7 @@ def test_a_model_that_nobody_meters_goes_at_full_speed_until_it_is_told_to_slow_
     assert not gate.adaptive and gate.window == 32
 
     async def told() -> None:
-        gate.refused(await gate.enter(Request(())), None)
+        gate.refused(await gate.enter(Request(())), None, "429")
 
     asyncio.run(told())
     assert gate.adaptive and gate.window < 32
