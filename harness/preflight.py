@@ -14,7 +14,7 @@ from harness.prompts import Prompter, Style, reference_answer
 from harness.registry import get_extractor, get_metric
 from harness.rows import rows
 from harness.specs import TaskSpec
-from harness.suites import Catalogue
+from harness.suites import Catalogue, refuse_unfit
 from harness.text import fold
 from harness.types import DISCIPLINES, Blanks, Case, Choice, Reference, Sample, Sampling
 
@@ -32,14 +32,18 @@ class Finding:
 
 
 def check(catalogue: Catalogue, task: TaskSpec) -> list[Finding]:
-    """Return all findings of one task; the first malformed row is an error and ends the check."""
+    """Return all findings of one task, errors first; the first malformed row is an error and ends the check.
+
+    Raises UsageError for a metric or an extractor that is unknown or not for the task's type.
+    """
+    refuse_unfit(task)
     try:
         census(catalogue, task)
         samples = list(stream(catalogue, task))
     except UsageError as error:
         return [Finding("error", "data", (), str(error))]
     found = [*_duplicates(samples), *_options(samples), *_oracle(task, samples), *_splits(samples)]
-    return [*found, *_disciplines(catalogue, task)]
+    return sorted([*found, *_disciplines(catalogue, task)], key=lambda one: one.level)
 
 
 def _disciplines(catalogue: Catalogue, task: TaskSpec) -> Iterator[Finding]:
@@ -108,6 +112,7 @@ def _oracle(task: TaskSpec, samples: list[Sample]) -> Iterator[Finding]:
     extractor = get_extractor(task.extractor)
     metric = get_metric(task.headline_metric)
     options = next(use.options for use in task.metric_uses if use.name == metric.name)
+    hidden, several = [], []
     for sample in samples:
         try:
             prompt = prompter.render(sample)
@@ -125,6 +130,17 @@ def _oracle(task: TaskSpec, samples: list[Sample]) -> Iterator[Finding]:
             )
         if _leaks(sample, prompt):
             yield Finding("error", "gold in the prompt", (sample.id,), "the reference answer stands in the prompt")
+        if any(option not in prompt for option in sample.options.values()):
+            hidden.append(sample.id)
+        if task.type == "single_choice" and isinstance(sample.target, Choice) and len(sample.target.letters) > 1:
+            several.append(sample.id)
+    if hidden:
+        yield Finding(
+            "error", "options not shown", tuple(hidden), "the prompt leaves options out: put {options} into it"
+        )
+    if several:
+        told = "the key has several letters, but the prompt asks for one: multiple_choice asks for all"
+        yield Finding("warning", "several right options", tuple(several), told)
 
 
 def _leaks(sample: Sample, prompt: str) -> bool:

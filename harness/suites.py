@@ -16,7 +16,21 @@ from typing import Any
 import yaml
 
 from harness.errors import UsageError, unknown
+from harness.registry import Family, get_extractor, get_metric, metric_names
 from harness.specs import DataFile, Suite, TaskSpec, parse
+
+_CHOICE, _TEXT = ("single_choice", "multiple_choice"), ("dialogue", "free_text")
+_TYPES: Mapping[Family, tuple[str, ...]] = {
+    "choice": _CHOICE,
+    "logprob": (),
+    "blanks": ("fill_blank",),
+    "text": _TEXT,
+    "case": _TEXT,
+}
+"""The types of task that a family of metrics is for. Those of log-probabilities come with `--ask`, never from a task."""
+
+_READS = {"choice": _CHOICE, "choices": _CHOICE, "blanks": ("fill_blank",), "free_text": _TEXT, "herbs": _TEXT}
+"""The types of task that an extractor of ours can read an answer for."""
 
 
 class Catalogue:
@@ -164,6 +178,34 @@ def tasks_root() -> Path:
         if root.is_dir():
             return root
     raise UsageError(f"the bundled tasks are missing: neither {beside} nor {installed} exists. Install tcm-eval again.")
+
+
+def refuse_unfit(task: TaskSpec) -> None:
+    """Raise UsageError for a metric or an extractor that is unknown or not for this type of task, before a question is asked."""
+    for use in task.metric_uses:
+        if not _fits(use.name, task.type):
+            good = [name for name in metric_names() if _fits(name, task.type)]
+            raise UsageError(
+                f"{task.id}: metric '{use.name}' is not for a {task.type} task. Those that are: {_few(good)}."
+            )
+    get_extractor(task.extractor)
+    if task.type not in _READS.get(task.extractor, (task.type,)):
+        good = [name for name, types in _READS.items() if task.type in types]
+        raise UsageError(
+            f"{task.id}: extractor '{task.extractor}' is not for a {task.type} task. Those that are: {_few(good)}."
+        )
+    if task.headline_metric not in (names := [use.name for use in task.metric_uses]):
+        raise UsageError(
+            f"{task.id}: the headline '{task.headline_metric}' is none of the task's metrics: {_few(names)}. Name it there too."
+        )
+
+
+def _fits(metric: str, type_of_task: str) -> bool:
+    return any(type_of_task in _TYPES[family] for family in get_metric(metric).family)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:12]) + (f" ... ({len(names)} in all)" if len(names) > 12 else "")
 
 
 def default_data_root() -> Path:

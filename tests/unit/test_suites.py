@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from harness.errors import UsageError
+from harness.pipeline import RunSpec, run
+from harness.preflight import check
 from harness.report.listing import checked
-from harness.suites import Catalogue
+from harness.suites import Catalogue, refuse_unfit
 from tests.conftest import TASK, make_suite
 
 
@@ -72,8 +75,34 @@ def test_bundled_suites_all_parse_and_name_known_metrics_and_extractors() -> Non
     from harness.registry import get_extractor, get_metric
 
     for task in Catalogue().all_tasks():
+        refuse_unfit(task)
         assert get_extractor(task.extractor).name == task.extractor
         assert [get_metric(use.name).name for use in task.metric_uses] == [use.name for use in task.metric_uses]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "metrics: [accuracy, bleu4]",
+            "metric 'bleu4' is not for a single_choice task. Those that are: accuracy, option",
+        ),
+        ("metrics: [accuracy, accuracy_letter]", "metric 'accuracy_letter' is not for a single_choice task"),
+        (
+            "extract: free_text",
+            "extractor 'free_text' is not for a single_choice task. Those that are: choice, choices.",
+        ),
+        ("headline: option_f1", "headline 'option_f1' is none of the task's metrics: accuracy. Name it there too."),
+    ],
+)
+def test_what_cannot_score_a_task_is_refused_before_anything_is_asked(tmp_path: Path, line: str, message: str) -> None:
+    folder = make_suite(tmp_path / "mine", 5, f"{TASK}{line}\n")
+    spec = RunSpec(model="guess", tasks=("mine",), task_paths=(folder,), output=tmp_path / "results")
+    with pytest.raises(UsageError, match=re.escape(message)):
+        run(spec)
+    assert not (tmp_path / "results").exists()
+    with pytest.raises(UsageError, match=re.escape(message)):
+        check(Catalogue([folder]), Catalogue([folder]).tasks("mine")[0])
 
 
 def test_folders_named_in_chinese_are_suites_of_their_own(tmp_path: Path) -> None:
