@@ -13,7 +13,7 @@ from harness.limits import Gate, Health
 from harness.plan import Plan
 from harness.runs import Silent
 from harness.score import Reading
-from harness.tables import printable
+from harness.tables import counted, printable
 from harness.types import Failure, Record
 
 if TYPE_CHECKING:
@@ -135,10 +135,8 @@ class Console:
             if part in self._lines:
                 self._lines[part].done = n
         have = sum(answered.values())
-        tasks = len(plan.parts)
-        self._say(
-            f"{plan.name}: {total:,} questions in {tasks} task{'s' if tasks > 1 else ''}; {have:,} already answered"
-        )
+        asked = f"{counted(total, 'question')} in {counted(len(plan.parts), 'task')}"
+        self._say(f"{plan.name}: {asked}; {have:,} already answered")
         if absent:
             self._say(f"not asked, for their data is not here: {', '.join(absent)}  (tcm-eval data status)")
         self._started = self._told = time.monotonic()
@@ -172,7 +170,7 @@ class Console:
         if gate is not None:
             said += [f"{tokens:,.0f} tokens/s"] if gate.tokens else []
             said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
-            said += [f"{gate.retries:,} retries"] if gate.retries else []
+            said += [counted(gate.retries, "retry", "retries")] if gate.retries else []
             said += [f"{gate.running} of {int(gate.window)} in flight"]
         left = 0 if self._outage and self._outage.now() else sum(line.left for line in self._lines.values())
         return ", ".join([*said, *([f"{_span(left / rate)} left"] if rate and left else [])])
@@ -235,7 +233,7 @@ class Console:
         if gate is not None:
             said += [f"{gate.tokens - gate.earlier_tokens:,} tokens"] if gate.tokens else []
             said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
-            said += [f"{gate.retries:,} retries"] if gate.retries else []
+            said += [counted(gate.retries, "retry", "retries")] if gate.retries else []
         return ", ".join(said)
 
 

@@ -22,6 +22,7 @@ from harness.pipeline import Done, Silent, Watch, one_by_one, reopen, score
 from harness.plan import Plan
 from harness.spending import PerMillion, gate_of, price_of, used_before
 from harness.store import Answers, Index, Writer, read_json, set_aside, write_json
+from harness.tables import counted
 from harness.types import BatchModel, Model, Sampling
 from harness.verdicts import FILE, Pass, panel_in, tallied, text_answers, used, with_panel
 
@@ -111,7 +112,7 @@ def estimate(spec: JudgeSpec) -> str:
         most_in, most_out = 2 * prompt + answers * sampling.max_tokens, 2 * answers * sampling.max_tokens
         cost = f"{priced(price, most_in, most_out):,.2f}" if price else "unknown (no price: --price)"
         lines.append(
-            f"{subject.name}: {answers:,} answers to judge; at most {2 * answers:,} requests (a reminder for each), "
+            f"{subject.name}: {counted(answers, 'answer')} to judge; at most {2 * answers:,} requests (a reminder for each), "
             f"{most_in:,} tokens in and {most_out:,} out; cost at most {cost}"
         )
     return "\n".join([*lines, "What the judges have said already is not taken off."])

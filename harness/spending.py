@@ -13,6 +13,7 @@ from harness.models import Subject, resolve
 from harness.plan import Plan, prepare
 from harness.runs import RunSpec, open_catalogue
 from harness.store import write_json
+from harness.tables import counted
 
 PerMillion = tuple[float, float] | None
 """What a million tokens in and out cost; None where nobody has said."""
@@ -74,7 +75,7 @@ def estimate(spec: RunSpec) -> str:
         if price and spec.batch:
             cost += ", which is half the price"
         lines.append(
-            f"{subject.name}: {requests:,} requests; at most {prompt:,} tokens in and {most:,} out; cost at most {cost}"
+            f"{subject.name}: {counted(requests, 'request')}; at most {prompt:,} tokens in and {most:,} out; cost at most {cost}"
         )
     lines += [f"not counted, for the data is not here: {', '.join(task.id for task in absent)}"] if absent else []
     return "\n".join(lines)

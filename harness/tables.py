@@ -128,6 +128,11 @@ def code_markdown(text: str) -> str:
     return f"{fence} {text} {fence}" if text.strip() else "` `"
 
 
+def counted(number: int, noun: str, many: str = "") -> str:
+    """Return so many of a thing in words: 1 question, 1,500 questions; `many` where an s is not enough: 2 retries."""
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
 def shortened(text: str, length: int) -> str:
     """Return at most `length` characters of a text, with an ellipsis where it was cut."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

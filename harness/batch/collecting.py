@@ -9,6 +9,7 @@ from dataclasses import replace
 from harness.batch.asking import Asking, first
 from harness.batch.notes import NOTES, Part
 from harness.errors import AdapterError, RateLimited, Transient
+from harness.tables import counted
 from harness.types import Failure, Job, Request, Response
 
 POLLS = (1.0, 60.0)
@@ -91,7 +92,7 @@ async def _waited_for(asking: Asking, part: Part, batch: str) -> str:
     """Return what the provider says of a batch that has ended. Looks seldom, and goes on when a look fails."""
     wait, started, before = POLLS[0], time.monotonic(), ""
     asking.tell(
-        f"waiting for batch {batch} ({part.count:,} questions; mostly within an hour, at most 24 hours). "
+        f"waiting for batch {batch} ({counted(part.count, 'question')}; mostly within an hour, at most 24 hours). "
         "You may stop this at any time: the same command goes on."
     )
     while True:

@@ -16,6 +16,7 @@ from harness.batch.prices import DISCOUNT
 from harness.errors import AdapterError, Rejected, Transient
 from harness.limits import Used, prompt_tokens
 from harness.store import explain
+from harness.tables import counted
 from harness.types import Failure, Job, Model, Request
 
 UPLOAD = 1800.0
@@ -125,7 +126,7 @@ class Submission:
                 raise
             if batch is not None:
                 out = asking.notes.submitted(part, batch)
-                asking.tell(f"submitted batch {batch}: {part.count:,} questions at half the price")
+                asking.tell(f"submitted batch {batch}: {counted(part.count, 'question')} at half the price")
                 return out
 
 

@@ -100,12 +100,13 @@ def _leaderboard(args: argparse.Namespace) -> int:
 
 def _site(args: argparse.Namespace, folder: Path) -> int:
     from harness.pipeline import site
+    from harness.tables import counted
 
     built = site(args.output, folder, published=not args.no_published)
     for note in built.notes:
         print(note, file=sys.stderr)
     page = built.folder / "index.html"
-    print(f"{built.runs} runs, {built.samples} answers: {page}")
+    print(f"{counted(built.runs, 'run')}, {counted(built.samples, 'answer')}: {page}")
     return DONE
 
 

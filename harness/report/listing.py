@@ -17,7 +17,7 @@ from harness.prompts import Prompter, Style
 from harness.registry import adapter_names, plugin_states
 from harness.specs import Language, TaskSpec
 from harness.suites import Catalogue
-from harness.tables import Cell, Table, printable, render
+from harness.tables import Cell, Table, counted, printable, render
 from harness.types import Blanks, Case, Choice, Sampling, Target
 
 
@@ -70,10 +70,6 @@ def _key(target: Target) -> list[str]:
     return [*texts, *(f"{name}: {'; '.join(values)}" for name, values in parts.items() if values)]
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def checked(catalogue: Catalogue, here: Sequence[TaskSpec], absent: Sequence[TaskSpec]) -> tuple[str, bool]:
     """Return the findings of several tasks as text, and whether none of them is an error."""
     lines, good = [], True
@@ -81,7 +77,7 @@ def checked(catalogue: Catalogue, here: Sequence[TaskSpec], absent: Sequence[Tas
         findings = check(catalogue, task)
         errors = [f for f in findings if f.level == "error"]
         good = good and not errors
-        lines.append(f"{task.id}: {_counted(len(errors), 'error')}, {_counted(len(findings) - len(errors), 'warning')}")
+        lines.append(f"{task.id}: {counted(len(errors), 'error')}, {counted(len(findings) - len(errors), 'warning')}")
         lines += [_finding(f) for f in findings[:40]]
         if len(findings) > 40:
             lines.append(f"  ... and {len(findings) - 40} more")
@@ -182,7 +178,7 @@ def knowledge_text() -> tuple[str, bool]:
     findings = check_knowledge()
     errors = [finding for finding in findings if finding.severity == "error"]
     lines = [printable(str(finding)) for finding in errors]
-    lines.append(f"{_counted(len(errors), 'error')}, {_counted(len(findings) - len(errors), 'warning')}")
+    lines.append(f"{counted(len(errors), 'error')}, {counted(len(findings) - len(errors), 'warning')}")
     for name, (bare, total) in unchecked().items():
         lines.append(f"{name}: {total} lines, {total - bare} compared with a text that is named")
     return "\n".join(lines), not errors

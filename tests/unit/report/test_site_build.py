@@ -142,7 +142,7 @@ def test_unfinished_runs_and_other_schemas_are_left_out_and_named(
 ) -> None:
     (bad_run(results) / "summary.json").unlink()
     code, out, err = tcm_eval("leaderboard", "--output", results, "--site", tmp_path / "site")
-    assert code == 0 and "1 runs" in out and "Mallory" in err and "unfinished" in err
+    assert code == 0 and "1 run," in out and "Mallory" in err and "unfinished" in err
     left = given((tmp_path / "site" / "data" / "index.js").read_bytes())["left"]
     assert [one["reason"] for one in left] == ["unfinished: run its command again"]
     other = next(p for p in (results / "runs").iterdir() if "Mallory" not in p.name)
@@ -159,7 +159,7 @@ def test_a_run_whose_manifest_or_summary_is_damaged_is_left_out_and_named(
 ) -> None:
     (bad_run(results) / name).write_text(content, "utf-8")
     code, out, err = tcm_eval("leaderboard", "--output", results, "--site", tmp_path / "site")
-    assert code == 0 and out.startswith("1 runs") and "Mallory" in err and name in err
+    assert code == 0 and out.startswith("1 run,") and "Mallory" in err and name in err
     assert "Traceback" not in err
 
 
