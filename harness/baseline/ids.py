@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 from harness.errors import UsageError
 
+UNSAID = {"rotations": "1", "repeats": "1"}
+"""What a comparison id means that does not state a part; other parts have no such value."""
+
 
 def differences(first: str, second: str) -> list[str]:
     """Return the parts in which two comparison ids differ: `prompt 1b77e0 -> 90aa12`; none when they are equal."""
     a, b = _parts(first), _parts(second)
     return [
-        f"{name} {a.get(name, 'not stated')} -> {b.get(name, 'not stated')}"
+        f"{name} {a.get(name, UNSAID.get(name, 'not stated'))} -> {b.get(name, UNSAID.get(name, 'not stated'))}"
         for name in dict.fromkeys([*a, *b])
         if a.get(name) != b.get(name)
     ]

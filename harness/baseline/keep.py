@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.baseline.files import from_file, write
 from harness.baseline.ids import differences
 from harness.baseline.runs import from_run
-from harness.baseline.sides import Column, Side
+from harness.baseline.sides import Column, Side, TaskScores
 from harness.errors import IncompleteError, UsageError
 from harness.registry import get_metric
 from harness.tables import Cell, Table, render
@@ -61,7 +61,11 @@ def side_text(side: Side) -> str:
         for column in task.columns.values():
             counts = {status: list(column.status).count(status) for status in STATUSES}
             said = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
-            cells = [Cell(mean(column)), Cell(text=str(len(column.values))), Cell(text=str(len(set(task.clusters))))]
+            cells = [
+                Cell(mean(task, column)),
+                Cell(text=str(len(column.values))),
+                Cell(text=str(len(set(task.clusters)))),
+            ]
             rows.append((f"{task.task} {column.metric}", [*cells, Cell(text=said)]))
     title = f"{side.name} ({side.run}), {side.created}"
     notes = [f"{name}: {value}" for name, value in side.identity.items()]
@@ -69,8 +73,11 @@ def side_text(side: Side) -> str:
     return render([table], "table", width=120)
 
 
-def mean(column: Column) -> float | None:
-    """Return the mean of a column, or the corpus value; None when nothing was scored."""
+def mean(task: TaskScores, column: Column) -> float | None:
+    """Return the mean of one of a task's columns, or the corpus value; None when nothing was scored.
+
+    As in a summary, a question that was asked in several rotations counts once, with the mean over them.
+    """
     there = [row for row, value in enumerate(column.values) if value is not None]
     metric = get_metric(column.metric)
     if not there:
@@ -80,7 +87,11 @@ def mean(column: Column) -> float | None:
 
         sums = np.array([[sum(column.parts[part][row] for row in there) for part in metric.parts]])
         return float(metric.combine(sums)[0])
-    return sum(value for value in column.values if value is not None) / len(there)
+    questions: dict[tuple[str, int], list[float]] = {}
+    for (sample, repeat, _), value in zip(task.places, column.values, strict=True):
+        if value is not None:
+            questions.setdefault((sample, repeat), []).append(value)
+    return sum(sum(values) / len(values) for values in questions.values()) / len(questions)
 
 
 def _changes(old: Side, new: Side) -> str:
@@ -89,8 +100,8 @@ def _changes(old: Side, new: Side) -> str:
         before = old.tasks.get(name)
         for metric, column in task.columns.items():
             known = before.columns.get(metric) if before else None
-            was = mean(known) if known else None
-            rows.append((f"{name} {metric}", [Cell(was), Cell(mean(column))]))
+            was = mean(before, known) if before and known else None
+            rows.append((f"{name} {metric}", [Cell(was), Cell(mean(task, column))]))
             differs = differences(known.comparison_id, column.comparison_id) if known else []
             if differs:
                 notes.append(f"asked otherwise than before: {name} {metric}: {', '.join(differs)}")

@@ -148,11 +148,13 @@ def _tested(metric: Metric, pairs: Pairs, ours: Column, theirs: Column, alpha: f
         bounds = (least, greatest) if sign > 0 else (-greatest, -least)
     if metric.combine is not None:
         a, b = (
-            _statistics(metric, column, [row[side] for row in pairs.rows]) for side, column in enumerate((ours, theirs))
+            _statistics(metric, column, [row[side] for rows in pairs.rows for row in rows])
+            for side, column in enumerate((ours, theirs))
         )
+        clusters = [one for one, rows in zip(pairs.clusters, pairs.rows, strict=True) for _ in rows]
         combine = metric.combine
         found = stats.compare_corpus(
-            a, b, lambda sums: sign * np.asarray(combine(sums)), pairs.clusters, bounds=bounds, alpha=alpha
+            a, b, lambda sums: sign * np.asarray(combine(sums)), clusters, bounds=bounds, alpha=alpha
         )
     else:
         found = stats.compare(

@@ -13,24 +13,36 @@ from harness.errors import UsageError
 class Pairs:
     """What both runs have a score for, in the candidate's order.
 
-    `places`, `baseline`, `candidate`, `clusters`: one entry a pair; `rows` are the pair's positions in the two columns.
-    `unpaired` says why an answer has no counterpart, with the names of those answers.
+    `places`, `baseline`, `candidate`, `clusters`: one entry a question, or a repeat of it. The rotations of a question are one entry, as
+    in a summary: the mean over those that both runs have a score for. `rows` are the positions of these in the two columns, and `places`
+    names the first of them. `unpaired` says why an answer has no counterpart, with the names of those answers.
     """
 
     places: Sequence[Place]
     baseline: Sequence[float]
     candidate: Sequence[float]
     clusters: Sequence[int]
-    rows: Sequence[tuple[int, int]]
+    rows: Sequence[Sequence[tuple[int, int]]]
     unpaired: Mapping[str, Sequence[str]]
+
+    @property
+    def rotations(self) -> tuple[int, int]:
+        """Return the fewest and the most rotations that an entry is the mean of."""
+        sizes = {len(rows) for rows in self.rows}
+        return min(sizes, default=1), max(sizes, default=1)
+
+    @property
+    def noun(self) -> str:
+        """Return what is counted: answers, or questions where several answers to one are a single entry."""
+        return "questions" if self.rotations[1] > 1 else "answers"
 
 
 def join(baseline: TaskScores, candidate: TaskScores, metric: str) -> Pairs:
-    """Return the pairs of two runs on one task and metric."""
+    """Return the pairs of two runs on one task and metric, a question at a time."""
     a, b = baseline.columns[metric], candidate.columns[metric]
     where = {place: row for row, place in enumerate(baseline.places)}
     unpaired: dict[str, list[str]] = {}
-    kept: list[tuple[int, int]] = []
+    kept: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for row, place in enumerate(candidate.places):
         other = where.pop(place, None)
         if other is None:
@@ -40,15 +52,17 @@ def join(baseline: TaskScores, candidate: TaskScores, metric: str) -> Pairs:
         for reason in reasons:
             unpaired.setdefault(reason, []).append(shown(place))
         if not reasons:
-            kept.append((other, row))
+            kept.setdefault(place[:2], []).append((other, row))
     if where:
         unpaired["asked of the baseline only"] = [shown(place) for place in where]
+    questions = list(kept.values())
+    first = [rows[0][1] for rows in questions]
     return Pairs(
-        places=[candidate.places[row] for _, row in kept],
-        baseline=[_number(a.values[row]) for row, _ in kept],
-        candidate=[_number(b.values[row]) for _, row in kept],
-        clusters=[candidate.clusters[row] for _, row in kept],
-        rows=kept,
+        places=[candidate.places[row] for row in first],
+        baseline=[_mean(a, [row for row, _ in rows]) for rows in questions],
+        candidate=[_mean(b, [row for _, row in rows]) for rows in questions],
+        clusters=[candidate.clusters[row] for row in first],
+        rows=questions,
         unpaired=unpaired,
     )
 
@@ -58,10 +72,11 @@ def _missing(side: str, column: Column, row: int) -> Iterator[str]:
         yield f"{column.status[row]} in the {side}"
 
 
-def _number(value: float | None) -> float:
-    if value is None:
+def _mean(column: Column, rows: Sequence[int]) -> float:
+    values = [value for row in rows if (value := column.values[row]) is not None]
+    if len(values) < len(rows):
         raise ValueError("a pair has two values")
-    return value
+    return sum(values) / len(values)
 
 
 def shown(place: Place) -> str:

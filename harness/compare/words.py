@@ -50,7 +50,9 @@ def sentence(effect: Effect, baseline: str, candidate: str) -> str:
         word = "better" if found.effect > 0 else "worse"
         text = f"{candidate} is {word} than {baseline} on {where} by {abs(found.effect):.3f} ({interval}), {p}."
     elif found.won == found.lost == 0:
-        text = f"{candidate} and {baseline} did equally on each of {found.n} answers of {where} ({interval})."
+        text = (
+            f"{candidate} and {baseline} did equally on each of {found.n} {effect.pairs.noun} of {where} ({interval})."
+        )
     else:
         text = (
             f"No difference between {candidate} and {baseline} is shown on {where}: "
@@ -96,9 +98,11 @@ def as_tables(one: Compared) -> list[Table]:
 def _legend(effects: Sequence[Effect]) -> str:
     tests = sorted({effect.found.test for effect in effects})
     ways = sorted({effect.found.method for effect in effects})
+    rotated = any(effect.pairs.rotations[1] > 1 for effect in effects)
+    once = "a question counts once, with the mean over its rotations; " if rotated else ""
     return (
         "difference: candidate - baseline over the answers that both gave, above 0 where the candidate is better; "
-        f"tests: {', '.join(tests)}; intervals: {', '.join(ways)}."
+        f"{once}tests: {', '.join(tests)}; intervals: {', '.join(ways)}."
     )
 
 
@@ -126,6 +130,8 @@ def _cells(effect: Effect, *, holm: bool) -> list[Cell]:
         difference += f" [{signed(found.low)}, {signed(found.high)}]"
     counted = Cell() if found.won is None else Cell(text=f"{found.won} / {found.lost} / {found.tied}")
     clusters = "" if found.n_groups == found.n else f" in {found.n_groups} clusters"
+    least, most = effect.pairs.rotations
+    turned = "" if most == 1 else f", each in {most if least == most else f'{least} to {most}'} rotations"
     tests = [Cell(text=p_text(found.p_value)), *([Cell(text=p_text(effect.p))] if holm else [])]
     return [
         Cell(found.baseline),
@@ -134,7 +140,7 @@ def _cells(effect: Effect, *, holm: bool) -> list[Cell]:
         *tests,
         counted,
         Cell(effect.detectable),
-        Cell(text=f"{found.n}{clusters}"),
+        Cell(text=f"{found.n}{clusters}{turned}"),
     ]
 
 
@@ -157,6 +163,7 @@ def effect_json(effect: Effect, baseline: str, candidate: str) -> dict[str, Any]
         "metric": effect.metric,
         "headline": effect.headline,
         **asdict(effect.found),
+        "rotations": effect.pairs.rotations[1],
         "p_holm": effect.p_claim,
         "claims": effect.claims if effect.p_claim is not None else None,
         "detectable": effect.detectable,

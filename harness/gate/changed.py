@@ -26,7 +26,10 @@ GONE = "(no text: a baseline file keeps scores and short answers only)"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One answer that lost. `before` and `after` are its scores; the texts are as they came and not safe to show."""
+    """One answer that lost. `before` and `after` are its scores; the texts are as they came and not safe to show.
+
+    Of a question in several `rotations` the scores are the means over them, and the answer is that of the rotation that lost most.
+    """
 
     task: str
     metric: str
@@ -36,6 +39,7 @@ class Changed:
     question: str
     baseline: str
     candidate: str
+    rotations: int = 1
 
 
 def worst_changed(checks: Sequence[Check], baseline: Side, candidate: Side) -> list[Changed]:
@@ -49,8 +53,8 @@ def worst_changed(checks: Sequence[Check], baseline: Side, candidate: Side) -> l
         rows = _lost(effect)
         questions = _questions(candidate, effect.task, {effect.pairs.places[row][0] for row in rows})
         for row in rows:
-            place = effect.pairs.places[row]
-            ours, theirs = effect.pairs.rows[row]
+            ours, theirs = _most_lost(effect, effect.pairs.rows[row], baseline, candidate)
+            place = candidate.tasks[effect.task].places[theirs]
             found.append(
                 Changed(
                     effect.task,
@@ -61,6 +65,7 @@ def worst_changed(checks: Sequence[Check], baseline: Side, candidate: Side) -> l
                     questions.get(place[0], "(the question is not here)"),
                     texts_of[id(baseline)].answer(effect.task, place, ours),
                     texts_of[id(candidate)].answer(effect.task, place, theirs),
+                    len(effect.pairs.rows[row]),
                 )
             )
     for texts in texts_of.values():
@@ -73,6 +78,13 @@ def _lost(effect: Effect) -> list[int]:
     sign = 1.0 if get_metric(effect.metric).higher_is_better else -1.0
     gains = [sign * (b - a) for a, b in zip(effect.pairs.baseline, effect.pairs.candidate, strict=True)]
     return sorted((row for row, gain in enumerate(gains) if gain < 0), key=lambda row: gains[row])[:WORST]
+
+
+def _most_lost(effect: Effect, rows: Sequence[tuple[int, int]], baseline: Side, candidate: Side) -> tuple[int, int]:
+    """Return the positions, in the two columns, of that rotation of a question that lost most; the first of equals."""
+    before, after = (side.tasks[effect.task].columns[effect.metric].values for side in (baseline, candidate))
+    sign = 1.0 if get_metric(effect.metric).higher_is_better else -1.0
+    return min(rows, key=lambda row: sign * ((after[row[1]] or 0.0) - (before[row[0]] or 0.0)))
 
 
 class _Texts:

@@ -261,5 +261,5 @@ def _difference_text(effect: Effect, margin: float, verdict: Verdict, needed: in
         return text + f": worse, and by more than {margin:g} as measured"
     text += f": a drop of {margin:g} is neither ruled out nor shown"
     if needed is not None:
-        text += f"; about {needed:,} answers instead of {found.n:,} would let an unchanged model pass in 4 of 5 cases"
+        text += f"; about {needed:,} {effect.pairs.noun} instead of {found.n:,} would let an unchanged model pass in 4 of 5 cases"
     return text

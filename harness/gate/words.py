@@ -104,7 +104,8 @@ def _lost(one: Changed) -> str:
 
 
 def _change(one: Changed) -> str:
-    return f"{one.before:.3f} → {one.after:.3f}"
+    of = f" (means of {one.rotations} rotations; these are the answers of the one that lost most)"
+    return f"{one.before:.3f} → {one.after:.3f}{of if one.rotations > 1 else ''}"
 
 
 def as_json(outcome: Outcome, changed: Sequence[Changed]) -> str:
@@ -130,6 +131,7 @@ def as_json(outcome: Outcome, changed: Sequence[Changed]) -> str:
                 "question": one.question,
                 "baseline": one.baseline,
                 "candidate": one.candidate,
+                "rotations": one.rotations,
             }
             for one in changed
         ],

@@ -13,7 +13,7 @@ from typing import Any
 from harness.registry import get_metric
 from harness.report.results import Run
 from harness.store import read_scores
-from harness.summary import Column, merged
+from harness.summary import Column, merged, once_each
 from harness.tables import Cell, Emphasis
 from harness.types import DISCIPLINES
 
@@ -124,10 +124,11 @@ def _p(ours: Scores, theirs: Scores, asked: Asked) -> float:
         return stats.compare_corpus(
             first["parts"][there], second["parts"][there], metric.combine, clusters, bounds=bounds
         ).p_value
-    strata = first["disciplines"][there] if asked.macro else None
-    return stats.compare(
-        first["values"][there], second["values"][there], clusters, strata=strata, bounds=bounds
-    ).p_value
+    before, after, strata = first["values"][there], second["values"][there], first["disciplines"][there]
+    if a.column.rotated:  # a question counts once, as in a summary
+        kept = first["questions"][there]
+        before, after, clusters, strata = once_each(kept, [before, after], [clusters, strata])
+    return stats.compare(before, after, clusters, strata=strata if asked.macro else None, bounds=bounds).p_value
 
 
 Scores = dict[tuple[str, str], _Held]
@@ -150,6 +151,7 @@ class _Pool:
             "values": np.frombuffer(column.values, dtype=np.float64)[at],
             "groups": np.frombuffer(column.groups, dtype=np.uint64)[at],
             "disciplines": np.frombuffer(column.disciplines, dtype=np.int8)[at],
+            "questions": np.frombuffer(column.questions, dtype=np.uint32)[at],
             "parts": np.column_stack(parts) if parts else None,
         }
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from harness.store import SCHEMA
 from harness.summary.columns import MOST_LABELS, Column, columns, merged
-from harness.summary.estimates import row_of
+from harness.summary.estimates import once_each, row_of
 from harness.summary.pooled import by_discipline, by_tag
 from harness.types import Score
 
-__all__ = ["MOST_LABELS", "Column", "merged", "of"]
+__all__ = ["MOST_LABELS", "Column", "merged", "of", "once_each"]
 
 
 def of(manifest: Mapping[str, Any], scores: Iterable[Score], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -98,9 +99,16 @@ def _each_question(column: Column, keep: Any, values: Any, *labels: Any) -> list
         whole = bool(keep.all())  # a copy of a million numbers is not for nothing
         return [one if whole else one[keep] for one in (values, *labels)]
     questions = np.frombuffer(column.questions, dtype=np.uint32)[keep]
+    return once_each(questions, [values[keep]], [one[keep] for one in labels])
+
+
+def once_each(questions: Any, values: Sequence[Any], labels: Sequence[Any]) -> list[Any]:
+    """Return a row for each question instead of one for each rotation: means of the values, the first of the labels; shapes (n,)."""
+    import numpy as np
+
     _, first, places = np.unique(questions, return_index=True, return_inverse=True)
-    means = np.bincount(places, weights=values[keep]) / np.bincount(places)
-    return [means, *(one[keep][first] for one in labels)]
+    counts = np.bincount(places)
+    return [*(np.bincount(places, weights=one) / counts for one in values), *(one[first] for one in labels)]
 
 
 def _bounds(metric: Metric) -> tuple[float, float] | None:

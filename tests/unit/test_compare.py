@@ -88,21 +88,6 @@ def test_where_less_is_better_a_rise_is_a_loss_and_the_means_keep_their_units(er
     assert "b is worse than a" in sentence(effect, "a", "b")
 
 
-def test_repeats_and_rotations_are_pairs_of_their_own() -> None:
-    def with_places(name: str, values: list[float], places: list[tuple[str, int, int]]) -> object:
-        scores = task_scores("own/choice", column("own/choice", "accuracy", values))
-        object.__setattr__(scores, "places", places)
-        return side(name, scores)
-
-    places = [("s0", 0, 0), ("s0", 1, 0), ("s0", 0, 1)]
-    a = with_places("a", [1, 0, 1], places)
-    b = with_places("b", [1, 1, 0], places[::-1])
-    (effect,) = compare_runs(a, [b])[0].effects  # type: ignore[arg-type]
-    assert effect.pairs.places == places[::-1]
-    assert effect.pairs.baseline == [1, 0, 1]
-    assert effect.pairs.candidate == [1, 1, 0]
-
-
 def test_answers_without_a_score_are_left_out_of_both_sides_and_reported_with_their_names() -> None:
     a = one_task("a", [1, 1, None, 0, 0], status={2: "failed"})
     b = one_task("b", [1, None, 1, 0, 1], status={1: "unscored"})
