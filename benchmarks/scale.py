@@ -17,24 +17,18 @@ import tempfile
 import time
 from pathlib import Path
 
-TASK = """type: single_choice
-data: [items.jsonl]
-columns:
-  id: id
-  question: question
-  options: { form: dict, column: options }
-"""
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.trial import write_suite
 
 
 def make(folder: Path, samples: int) -> None:
-    folder.mkdir(parents=True)
-    (folder / "scale.yaml").write_text(TASK, "utf-8")
-    with (folder / "items.jsonl").open("w", encoding="utf-8") as file:
-        for i in range(samples):
-            file.write(
-                f'{{"id": "q{i}", "question": "第{i}题：下列哪味药属于补气药？", '
-                f'"options": {{"A": "人参", "B": "当归", "C": "麦冬", "D": "枸杞子", "E": "熟地黄"}}, "answer": "{"ABCDE"[i % 5]}"}}\n'
-            )
+    options = {"A": "人参", "B": "当归", "C": "麦冬", "D": "枸杞子", "E": "熟地黄"}
+    question = "第{}题：下列哪味药属于补气药？".format
+    items = (
+        {"id": f"q{i}", "question": question(i), "options": options, "answer": "ABCDE"[i % 5]} for i in range(samples)
+    )
+    write_suite(folder, "scale", items)
 
 
 def timed(command: list[str]) -> tuple[float, float, float]:

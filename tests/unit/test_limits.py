@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from harness.engine import Todo, run
+from harness.engine import run
 from harness.errors import RateLimited, Rejected, Transient
 from harness.limits import Gate, Limits, Used
-from harness.types import Choice, Failure, Job, Message, Record, Request, Response, Sample, Sampling
+from harness.types import Failure, Message, Record, Request, Response
+from tests.support.todos import jobs
 from tests.support.virtual_time import VirtualLoop, in_virtual_time
 
 
@@ -44,16 +45,6 @@ class Provider:
 
     async def aclose(self) -> None:
         """Close nothing."""
-
-
-def jobs(count: int) -> Iterator[Todo]:
-    def one(n: int) -> Job:
-        def following(done: Sequence[Response]) -> Request | None:
-            return None if done else Request((Message("user", f"q{n}"),), Sampling(max_tokens=5))
-
-        return Job(Sample(str(n), "s/t", {}, Choice(frozenset("A"))), following)
-
-    return (Todo(one(n)) for n in range(count))
 
 
 def go(model: Provider, count: int, limits: Limits, **settings: Any) -> tuple[list[Record], Gate]:

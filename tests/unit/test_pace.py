@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
 
-from harness.engine import Todo, run
+from harness.engine import run
 from harness.errors import RateLimited
 from harness.limits import Gate, Limits
-from harness.types import Choice, Failure, Job, Message, Record, Request, Response, Sample, Sampling
+from harness.types import Failure, Record, Request, Response
+from tests.support.todos import jobs
 from tests.support.virtual_time import VirtualLoop, in_virtual_time
 
 Asks = Callable[[float, float], float | None]
@@ -107,16 +108,6 @@ class Found:
     def refused(self) -> float:
         """Refusals for each answer."""
         return len(self.provider.refused) / len(self.records)
-
-
-def jobs(count: int) -> Iterator[Todo]:
-    def one(n: int) -> Job:
-        def following(done: Sequence[Response]) -> Request | None:
-            return None if done else Request((Message("user", f"q{n}"),), Sampling(max_tokens=5))
-
-        return Job(Sample(str(n), "s/t", {}, Choice(frozenset("A"))), following)
-
-    return (Todo(one(n)) for n in range(count))
 
 
 def played(
