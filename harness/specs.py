@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness.errors import UsageError
 from harness.types import DISCIPLINES
@@ -17,6 +18,15 @@ Kind = Literal["single_choice", "multiple_choice", "fill_blank", "dialogue", "fr
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Language = Literal["zh", "en"]
+
+
+def _as_written(value: Any) -> Any:
+    """Return a whole number or a date that stands in YAML without quotes as the text it is in the data."""
+    plain = isinstance(value, int | datetime.date) and not isinstance(value, bool)
+    return str(value) if plain else value
+
+
+Word = Annotated[str, BeforeValidator(_as_written)]
 
 
 class Closed(BaseModel):
@@ -38,7 +48,7 @@ class Suite(Closed):
 
     name: Name
     title: str
-    version: str = "1"
+    version: Word = "1"
     language: Language = "zh"
     licence: str
     source: str = ""
@@ -70,7 +80,7 @@ class DisciplineColumn(Closed):
 
     constant: str | None = None
     column: str | None = None
-    map: Mapping[str, str] = {}
+    map: Mapping[Word, str] = {}
 
     @model_validator(mode="after")
     def _known(self) -> DisciplineColumn:
@@ -84,7 +94,7 @@ class SplitRule(Closed):
     """How samples fall into splits: a column, all in one, or our own seeded division of groups."""
 
     column: str | None = None
-    map: Mapping[str, str] = {}
+    map: Mapping[Word, str] = {}
     constant: str | None = None
     divide: Mapping[Literal["train", "validation", "test"], float] | None = None
     seed: int = 0
@@ -106,7 +116,7 @@ class Columns(Closed):
     terms: str | None = None
     tags: Mapping[Name, str] = {}
     fields: Mapping[str, str] = {}
-    where: Mapping[str, str | tuple[str, ...]] = {}
+    where: Mapping[str, Word | tuple[Word, ...]] = {}
 
     def shape(self) -> dict[str, Any]:
         """Return what of the map decides over numbers: no labels, and `rubric` and `terms` only where they are set."""

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from harness.datasets.cells import text_of
 from harness.datasets.samples import to_sample
 from harness.errors import UsageError
 from harness.rows import rows
@@ -102,7 +103,7 @@ def _values_there(task: TaskSpec, paths: list[Path]) -> str:
     """Return what the columns that choose rows hold instead, for the error when none was chosen."""
     said = ""
     for column, wanted in task.columns.where.items():
-        values = dict.fromkeys(str(row.get(column)) for path in paths for _, row in islice(rows(path), 10_000))
+        values = dict.fromkeys(text_of(row.get(column)) for path in paths for _, row in islice(rows(path), 10_000))
         said += f"; column '{column}' should be {wanted!r}, it is: {', '.join(list(values)[:12])}"
     return said
 
@@ -110,7 +111,7 @@ def _values_there(task: TaskSpec, paths: list[Path]) -> str:
 def _wanted(task: TaskSpec, row: Mapping[str, Any]) -> bool:
     for column, allowed in task.columns.where.items():
         values = (allowed,) if isinstance(allowed, str) else allowed
-        if str(row.get(column)) not in values:
+        if text_of(row.get(column)) not in values:
             return False
     return True
 

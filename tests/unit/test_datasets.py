@@ -304,3 +304,20 @@ def test_a_check_finds_keys_of_several_letters_where_one_is_asked_and_a_prompt_w
     first, second = check(*make(tmp_path / "2" / "own", yaml, rows, "csv"))
     assert (first.level, first.what, first.samples) == ("error", "options not shown", ("0", "1"))
     assert second == several, "errors come first"
+
+
+@pytest.mark.parametrize("where", ["{n: 2}", "{n: [2]}", "{n: ['2']}"])
+@pytest.mark.parametrize("number", [2, 2.0, "2"])
+def test_rows_are_chosen_by_a_number_as_they_are_by_a_text(tmp_path: Path, where: str, number: object) -> None:
+    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }") + f"  where: {where}\n"
+    row = {"q": "一", "o": {"A": "甲", "B": "乙"}, "answer": "A"}
+    [sample] = load(tmp_path / "own", yaml, [{**row, "n": number}, {**row, "q": "二", "n": 3}])
+    assert sample.question == "一"
+
+
+def test_a_map_may_name_numbers(tmp_path: Path) -> None:
+    yaml = (
+        BASE.format(ext="jsonl", options="{ form: dict, column: o }") + "  discipline: {column: n, map: {2: Surgery}}\n"
+    )
+    [sample] = load(tmp_path / "own", yaml, [{"q": "一", "o": {"A": "甲", "B": "乙"}, "answer": "A", "n": 2}])
+    assert sample.discipline == "Surgery"
