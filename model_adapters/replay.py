@@ -1,7 +1,8 @@
 """Answers that were collected elsewhere: by hand from a web assistant, or by another team.
 
 One row an answer: `sample` (or `id`), the answer itself (`response`, `answer`, `output` or `text`), and where they apply `task`,
-`repeat`, `reasoning`, `stop` and `model_version`. A records.jsonl of an earlier run is such a file too.
+`repeat`, `reasoning`, `stop`, `model_version`, and what the answer took: `tokens_in`, `tokens_out`, `tokens_reasoning`, `tokens_cached`
+and `seconds`. A records.jsonl of an earlier run is such a file too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,7 @@ from harness.types import Request, Response, Stop
 
 TEXT = ("response", "answer", "output", "text")
 STOPS = ("stop", "length", "filter", "refusal")
+TOKENS = ("tokens_in", "tokens_out", "tokens_reasoning", "tokens_cached")
 
 
 class Replay:
@@ -63,12 +66,16 @@ class Replay:
             raise UsageError(
                 f"{where}: a second answer to sample '{sample}'. Give a 'task' or a 'repeat' column to tell them apart."
             )
+        tokens: dict[str, Any] = {name: _count(where, fields, name) for name in TOKENS}
         reasoning, version = fields.get("reasoning"), fields.get("model_version")
         self._answers[key] = Response(
             str(fields.get("text", "")),
             reasoning=str(reasoning) if reasoning else None,
             stop=cast("Stop", stop),
             model_version=str(version) if version else None,
+            seconds=_amount(where, fields, "seconds"),
+            batched=fields.get("batched") is True,
+            **tokens,
         )
 
     async def generate(self, request: Request) -> Response:
@@ -83,6 +90,27 @@ class Replay:
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""
+
+
+def _amount(where: str, fields: Mapping[str, Any], name: str) -> float:
+    """Return a stated number from 0, and 0 where none is stated."""
+    stated = fields.get(name)
+    if stated is None or stated == "":
+        return 0.0
+    try:
+        number = -1.0 if isinstance(stated, bool) else float(stated)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise UsageError(f"{where}: {name} '{stated}' is no number from 0; leave it out where it is not known")
+    return number
+
+
+def _count(where: str, fields: Mapping[str, Any], name: str) -> int:
+    number = _amount(where, fields, name)
+    if not number.is_integer():
+        raise UsageError(f"{where}: {name} '{fields[name]}' is no whole number")
+    return int(number)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
