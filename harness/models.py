@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import sysconfig
 from collections.abc import Callable, Mapping
@@ -153,6 +154,21 @@ def shipped(place: str) -> Path:
     raise UsageError(f"the installed package '{package}' holds no folder {inside}: install tcm-eval anew")
 
 
+def trained_on(model: str) -> tuple[str, ...]:
+    """Return the suites that a local checkpoint has learned from, as the `training.json` beside its weights says.
+
+    Empty for a model that is no folder or has no such file; raises UsageError when the file cannot be read.
+    """
+    path = Path(model).expanduser() / "training.json"
+    if not path.is_file():
+        return ()
+    try:
+        known = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}, which says what the checkpoint was trained on, cannot be read: {error}") from None
+    return tuple(known.get("trained_on", ())) if isinstance(known, dict) else ()
+
+
 def resolve(
     text: str, settings: Mapping[str, Any], name: str | None = None, *, only_possible: bool = True
 ) -> list[Subject]:
@@ -173,7 +189,8 @@ def resolve(
         if not model:
             raise UsageError(f"--model {text}: the part after '/' is empty. Example: server/qwen2.5-7b-instruct")
         price = known_price(provider, model)
-        return [Subject(name or text, provider, model, _reachable(provider, settings), price=price)]
+        seen = trained_on(model)
+        return [Subject(name or text, provider, model, _reachable(provider, settings), trained_on=seen, price=price)]
     if text not in entries():
         if text in adapter_names():
             raise UsageError(f"--model {text}: add the model's name after '/', for example {text}/NAME")
@@ -218,7 +235,7 @@ def _from_entry(
     if model.startswith("package:"):
         model = str(shipped(model.removeprefix("package:")))
     price = None if "base_url" in settings else entry.price
-    known = (entry.max_tokens, entry.trained_on, price)
+    known = (entry.max_tokens, tuple(dict.fromkeys((*entry.trained_on, *trained_on(model)))), price)
     common = Subject(name or alias, way.provider, model, merged, None, *known)
     if entry.own_system is None:
         return [common]

@@ -31,18 +31,22 @@ def versions() -> dict[str, str]:
 
 def facts(
     recipe: Recipe,
+    suites: Sequence[str],
     data: Mapping[str, Any],
     used: Mapping[str, str],
     warnings: Warnings,
     results: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return everything about a checkpoint that a machine may want to know: the content of `training.json`."""
+    """Return everything about a checkpoint that a machine may want to know: the content of `training.json`.
+
+    `suites` are those that it or its start has learned from.
+    """
     return {
         "schema": 1,
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
         "fingerprint": fingerprint(recipe),
-        "trained_on": list(recipe.trained_on),
+        "trained_on": list(suites),
         "data": dict(data),
         "checkpoints_used": dict(used),
         "versions": versions(),
@@ -61,7 +65,8 @@ def write(path: Path, recipe: Recipe, known: Mapping[str, Any], curves: Sequence
         f"## Source\n\n{recipe.source}",
         "## In which points it differs from its source\n\n" + _list(recipe.cannot_reproduce),
         "## Trained on\n\n"
-        f"Suites: {', '.join(recipe.trained_on)} (train split only). Scores on their test splits are in-domain scores.\n\n"
+        f"Suites: {', '.join(recipe.trained_on)} (train split only). {_earlier(known, recipe)}Scores on their test splits are "
+        "in-domain scores.\n\n"
         f"{data['train']} questions, {data['documents']} supervised texts, {data['validation']} questions for validation; left out: "
         f"{_left_out(data['left_out'])}. Checked against {data['test_questions_checked']} test questions by id and by text. "
         f"SHA-256 of the training data: `{data['sha256']}`.",
@@ -69,8 +74,7 @@ def write(path: Path, recipe: Recipe, known: Mapping[str, Any], curves: Sequence
         "## Curves\n\n" + ("\n".join(_curve(name) for name in curves) or "None: nothing was logged."),
         "## Warnings during training\n\n"
         + _list([f"update {one['update']}: {one['text']}" for one in known["warnings"].values()]),
-        "## Use\n\n```\ntcm-eval run --model hf/FOLDER --system "
-        f"{recipe.data.system or 'plain-zh'} --tasks {','.join(recipe.trained_on)}\n```\n\nA research model. It gives no medical "
+        f"## Use\n\n```\n{judged_by(recipe, 'FOLDER')}\n```\n\nA research model. It gives no medical "
         "advice, and nobody should take a medicine because it said so.",
         "## Versions\n\n" + _list([f"{name} {number}" for name, number in known["versions"].items()]),
         "## Recipe\n\n```yaml\n"
@@ -78,6 +82,17 @@ def write(path: Path, recipe: Recipe, known: Mapping[str, Any], curves: Sequence
         + "\n```",
     ]
     write_lines(path, ["\n\n".join(parts).encode() + b"\n"])
+
+
+def judged_by(recipe: Recipe, folder: str) -> str:
+    """Return the command that asks the checkpoint in `folder` as it was trained to be asked."""
+    system = f" --system {recipe.data.system}" if recipe.data.system else ""
+    return f"tcm-eval run --model hf/{folder}{system} --tasks {','.join(recipe.trained_on)}"
+
+
+def _earlier(known: Mapping[str, Any], recipe: Recipe) -> str:
+    earlier = [suite for suite in known["trained_on"] if suite not in recipe.trained_on]
+    return f"Its start had learned from {', '.join(earlier)} before. " if earlier else ""
 
 
 def _front_matter(recipe: Recipe) -> str:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UsageError
+from harness.models import trained_on
 from harness.store import StorageError, read_json, write_json
 from harness.suites import default_data_root
 from ladder_trainer.config import differences, fingerprint
 from ladder_trainer.recipe import Recipe
 
 MARK = "complete.json"
+FACTS = "training.json"
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up", errno.EFBIG: "the file is too large"}
 
 
@@ -167,9 +169,16 @@ def finish_stage(source: Path, recipe: Recipe, start: str, target: Path, *, merg
             model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
         model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
+        say_trained_on(temporary, recipe, start)
     (temporary / MARK).unlink()
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
+
+
+def say_trained_on(folder: Path, recipe: Recipe, start: str) -> None:
+    """Note in a checkpoint which suites it has learned from, its start's own among them, so that no run ranks it on these."""
+    suites = list(dict.fromkeys((*recipe.trained_on, *trained_on(start))))
+    write_json(folder / FACTS, {"schema": 1, "name": recipe.name, "trained_on": suites})
 
 
 def register(recipe: Recipe, final: Path) -> list[Path]:

@@ -213,8 +213,9 @@ def _trainer(one: Run, stage: StageName, start: str, tokenizer: Any, material: M
     trainer.remove_callback(PrinterCallback)  # our own line a log says it in order
 
     def saved(step: int) -> None:
+        saved_now = folder / f"checkpoint-{step}"
+        checkpoint.say_trained_on(saved_now, recipe, start)
         if recipe.evaluation.every_save and recipe.evaluation.tasks:
-            saved_now = folder / f"checkpoint-{step}"
             evaluate_saved(recipe, saved_now, start, one.output / "evaluation", one.sources, one.say)
 
     steps = recipe.grpo if stage == "grpo" else recipe.sft
@@ -247,8 +248,9 @@ def _finish(one: Run, final: Path) -> None:
     drawn = curves.draw(one.history, final / "curves", one.recipe.title)
     start = one.starts[one.recipe.stages[-1]]
     results = evaluate(one.recipe, final, start, one.output / "evaluation", one.sources, one.say)
-    facts = card.facts(one.recipe, read_json(one.output / "data.json"), one.used, one.warnings, results)
-    write_json(final / "training.json", facts)
+    suites = read_json(final / checkpoint.FACTS)["trained_on"]
+    facts = card.facts(one.recipe, suites, read_json(one.output / "data.json"), one.used, one.warnings, results)
+    write_json(final / checkpoint.FACTS, facts)
     card.write(final / "README.md", one.recipe, facts, [path.relative_to(final).as_posix() for path in drawn])
     one.say(f"finished: {final}")
     if checkpoint.adapters_only(final):
@@ -256,5 +258,6 @@ def _finish(one: Run, final: Path) -> None:
             "these are adapters without weights (start.lora.merge is false): tcm-eval run cannot load them, so no name has it"
         )
         return
+    one.say(f"judge it: {card.judged_by(one.recipe, str(final))}")
     links = checkpoint.register(one.recipe, final)
     one.say("newest checkpoint of: " + ", ".join(link.parent.name for link in links))

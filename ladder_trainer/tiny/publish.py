@@ -127,7 +127,7 @@ def _ship(model: Path, about: dict[str, Any], folders: Folders, output: Path, ta
     ready = output / "ready"
     shutil.rmtree(ready, ignore_errors=True)
     shutil.copytree(model, ready)
-    known = {**about, "versions": versions(), "judged_data": data_hash(Catalogue())}
+    known = {**about, "trained_on": [SUITE], "versions": versions(), "judged_data": data_hash(Catalogue())}
     known["weights"] = hashlib.sha256((ready / "model.safetensors").read_bytes()).hexdigest()
     known["tuning"] = read_json(folders.tuned / "training.json")["recipe"]["grpo"]
     history = {"supervised": known.pop("history"), "grpo": _log(folders.tuned.parent)}

@@ -6,7 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.models import resolve
+from harness.store import read_json
+from ladder_trainer import run
 from ladder_trainer.checkpoint import all_whole, last_whole, whole_model
+from ladder_trainer.train import Sources
+from tests.trainer.conftest import rows, write_suite
+from tests.trainer.running import Make
 
 
 def test_the_card_says_what_a_reader_must_know(finished: tuple[Path, list[str]]) -> None:
@@ -87,3 +93,40 @@ def test_only_the_last_and_the_best_checkpoints_stay(finished: tuple[Path, list[
     assert kept[-1] == "checkpoint-4" and len(kept) <= 2
     state = json.loads((stage / "checkpoint-4" / "trainer_state.json").read_text("utf-8"))
     assert Path(state["best_model_checkpoint"]).name in kept
+
+
+def test_every_checkpoint_says_what_it_was_trained_on_and_so_do_its_scores(
+    finished: tuple[Path, list[str]], tcm_eval: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    for folder in (finished[0], *all_whole(finished[0].parent), finished[0].parents[1] / "sft" / "final"):
+        assert resolve(f"hf/{folder}", {})[0].trained_on == ("herbs",)
+    herbs = finished[0].parents[2] / "herbs"
+    asked = ("run", "--model", f"hf/{finished[0]}", "--model", "echo/first", "--tasks", "herbs", "--task-path", herbs)
+    code, _, err = tcm_eval(*asked, "--output", tmp_path / "r", "--max-tokens", "40", "--quiet")
+    assert code == 0, err
+    _, board, _ = tcm_eval("leaderboard", "--output", tmp_path / "r")
+    ours = next(line for line in board.splitlines() if "hf/" in line)
+    assert ours.startswith("–") and "†" in ours and "facts seen in training" in board
+    judged = read_json(next((finished[0].parents[1] / "evaluation" / "runs").glob("*/summary.json")))
+    assert judged["subject"]["trained_on"] == ["herbs"]
+
+
+def test_what_the_start_had_learned_from_is_not_forgotten(
+    finished: tuple[Path, list[str]], recipe: Make, tmp_path: Path
+) -> None:
+    other = write_suite(tmp_path / "others", rows(16))
+    start = {"shape": None, "tokenizer": None, "base": str(finished[0])}
+    data = {"tasks": ["others/choice"], "fence": ["others"]}
+    made = recipe(stages=["sft"], start=start, data=data, sft={"steps": 2})
+    final = run(made, output=tmp_path / "out", sources=Sources((other,)))
+    assert read_json(final / "training.json")["trained_on"] == ["others", "herbs"]
+    assert "Its start had learned from herbs before." in (final / "README.md").read_text("utf-8")
+
+
+def test_the_last_lines_say_how_to_judge_it(finished: tuple[Path, list[str]]) -> None:
+    final, said = finished
+    assert said[-3:] == [
+        f"finished: {final}",
+        f"judge it: tcm-eval run --model hf/{final} --tasks herbs",
+        "newest checkpoint of: tiny-test, tiny-alias",
+    ]
