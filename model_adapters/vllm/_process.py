@@ -1,0 +1,72 @@
+"""The life of vLLM's own server on this machine: started, waited for, stopped with all its workers."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import Fatal
+
+
+class Process:
+    """vLLM's server for one checkpoint, ready to answer at `root` under the name `model`; `version` is vLLM's."""
+
+    def __init__(self, model: str, python: str, arguments: Sequence[str], ready_s: float) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.root = f"http://127.0.0.1:{port}"
+        self.log = Path(tempfile.mkdtemp(prefix="tcm-eval-vllm-")) / "server.log"
+        command = [python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--model", model, "--served-model-name", "model", "--generation-config", "vllm", *arguments]
+        with self.log.open("wb") as log:  # a session of its own: Ctrl-C reaches us first, and we stop it
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own command line
+        atexit.register(self.stop)
+        try:
+            self.version = self._wait(model, ready_s)
+        except BaseException:  # also Ctrl-C: no server is left behind
+            self.stop()
+            raise
+
+    def _wait(self, model: str, ready_s: float) -> str:
+        """Return the server's version once it is ready; raise Fatal with the end of its log when it ends or takes too long."""
+        until = time.monotonic() + ready_s
+        while self._process.poll() is None and time.monotonic() < until:
+            try:
+                with urllib.request.urlopen(f"{self.root}/health", timeout=5):  # noqa: S310 - our own server
+                    pass
+                with urllib.request.urlopen(f"{self.root}/version", timeout=5) as reply:  # noqa: S310 - as above
+                    found = re.search(rb'"version"\s*:\s*"([^"]+)"', reply.read())
+                    return found[1].decode() if found else "unknown"
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.25)
+        how = "was not ready within" if self._process.poll() is None else "ended"
+        how += f" {ready_s:g} s" if how.startswith("was") else ""
+        tail = "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-8:])
+        raise Fatal(f"vllm/{model}: its server {how} (log: {self.log}):\n{tail}")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the server is gone."""
+        return self._process.poll() is not None
+
+    def stop(self) -> None:
+        """End the server and all its workers; wait until they are gone."""
+        if not self.ended:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        atexit.unregister(self.stop)
