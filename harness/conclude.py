@@ -24,9 +24,7 @@ from harness.verdicts import tallied, with_panel
 def scored_already(plan: Plan) -> Done | None:
     """Return the finished run when its summary is whole and made by the very metrics and price of today, else None."""
     path = plan.folder / "summary.json"
-    if not path.exists() or _metric_ids(plan) != {
-        task: info["metrics"] for task, info in plan.manifest["tasks"].items()
-    }:
+    if not path.exists() or _metric_ids(plan) != _noted_ids(plan.manifest):
         return None
     done = Done(plan.folder, read_json(path))
     return done if done.complete and done.summary["usage"].get("price") == plan.manifest.get("price") else None
@@ -39,36 +37,56 @@ def score(folder: Path, plan: Plan | None = None, encoder: Encoder | None = None
         raise IncompleteError(f"{folder}: records.jsonl, which holds the answers, is not there. Nothing was changed.")
     plan = plan or reopen(folder, manifest, encoder)
     today = _metric_ids(plan)
-    if today != {task: info["metrics"] for task, info in manifest["tasks"].items()}:
+    if today != _noted_ids(manifest):
         for task, ids in today.items():
             manifest["tasks"][task]["metrics"] = ids
         manifest["encoder"] = next((asdict(part.encoder) for part in plan.parts if part.encoder), None)
         write_json(folder / "manifest.json", manifest)
-    index = Index(folder / "records.jsonl")
     seen = Seen()
-    path = folder / "scores.jsonl"
     places = {p.task.id: Places(plan.selection.variants) for p in plan.parts if p.task.is_choice}
-    scores = (one for p in plan.parts for one in _part_scores(plan, p, index, seen, places.get(p.task.id)))
-    write_lines(path, map(encode_score, scores))
-    floors = {p.task.id: found for p in plan.parts if (found := _floors(plan, p, index))}
-    judging = tallied(plan, index)
-    index.close()
-    del index  # its 25 bytes a record are not needed while the estimates are made
-    sessions = read_json(folder / "sessions.json")["sessions"] if (folder / "sessions.json").exists() else []
+    floors, judging = _write_scores(plan, seen, places)
+    sessions = sessions_of(folder)
     usage = {**seen.usage, "wall_seconds": round(sum(one["seconds"] for one in sessions), 3)}
+    told = {
+        "unasked": seen.unasked,
+        "stopped": sessions[-1].get("stopped") if seen.unasked and sessions else None,
+        "position": positions(places),
+        "judging": judging,
+    }
     extra = {
         "usage": {**usage, **cost(usage, manifest.get("price"))},
         **{name: sorted(values) for name, values in seen.marks.items()},
         "absent": manifest.get("absent", {}),
         "floors": floors,
-        **({"unasked": seen.unasked} if seen.unasked else {}),
-        **({"stopped": sessions[-1]["stopped"]} if seen.unasked and sessions and "stopped" in sessions[-1] else {}),
-        **({"position": found} if (found := positions(places)) else {}),
-        **({"judging": judging} if judging else {}),
+        **{name: what for name, what in told.items() if what},
     }
-    result = summary.of(manifest, read_scores(path), extra)
+    result = summary.of(manifest, read_scores(folder / "scores.jsonl"), extra)
     write_json(folder / "summary.json", result)
     return Done(folder, result)
+
+
+def sessions_of(folder: Path) -> list[dict[str, Any]]:
+    """Return how long each session of a run took, how many calls it made, and what stopped it, if anything."""
+    path = folder / "sessions.json"
+    sessions: list[dict[str, Any]] = read_json(path)["sessions"] if path.exists() else []
+    return sessions
+
+
+def _write_scores(
+    plan: Plan, seen: Seen, places: Mapping[str, Places]
+) -> tuple[dict[str, dict[str, float]], dict[str, Any] | None]:
+    """Write the scores of all records; return the floors of the tasks, and what judges say.
+
+    The index ends here: its 25 bytes a record are not needed while the estimates are made.
+    """
+    with Index(plan.folder / "records.jsonl") as index:
+        scores = (one for p in plan.parts for one in _part_scores(plan, p, index, seen, places.get(p.task.id)))
+        write_lines(plan.folder / "scores.jsonl", map(encode_score, scores))
+        floors = {}
+        for part in plan.parts:
+            if found := floors_of(part.task, part.ask, part.metrics(), plan.jobs(part), index.of_job):
+                floors[part.task.id] = found
+        return floors, tallied(plan, index)
 
 
 def cost(usage: Mapping[str, Any], price: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -87,17 +105,14 @@ def _metric_ids(plan: Plan) -> dict[str, dict[str, str]]:
     return {p.task.id: {use.name: p.comparison_id(use, plan.selection) for use in p.metrics()} for p in plan.parts}
 
 
-def _floors(plan: Plan, part: Part, index: Index) -> dict[str, float]:
-    def answers(job: Job) -> list[Record | None]:
-        return [index.get(job.slot(step)) for step in range(job.steps)]
-
-    return floors_of(part.task, part.ask, part.metrics(), plan.jobs(part), answers)
+def _noted_ids(manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the comparison id that each metric of each task had when the run was last scored."""
+    return {task: info["metrics"] for task, info in manifest["tasks"].items()}
 
 
 def _part_scores(plan: Plan, part: Part, index: Index, seen: Seen, places: Places | None) -> Iterator[Score]:
     def answers(job: Job) -> list[Record | None]:
-        """Return what came back at each step of a job; None where nothing was asked, after a failed step."""
-        records = [index.get(job.slot(step)) for step in range(job.steps)]
+        records = index.of_job(job)
         seen.count(job, records)
         return records
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from harness import batch, engine
-from harness.conclude import reopen, score, scored_already
+from harness.conclude import reopen, score, scored_already, sessions_of
 from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
 from harness.limits import Limits
@@ -27,7 +27,7 @@ from harness.report.site import write as write_site
 from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue
 from harness.score import read
 from harness.spending import cost_of, estimate, gate_of, note_price, price_of, used_before
-from harness.store import Answers, Index, Writer, encode_record, explain, read_json, set_aside, write_json
+from harness.store import SCHEMA, Answers, Index, Writer, encode_record, explain, set_aside, write_json
 from harness.suites import Catalogue
 from harness.tables import Form, render
 from harness.types import BatchModel, Job, Model, Record
@@ -179,10 +179,8 @@ def _batch_interface(plan: Plan, model: object) -> batch.BatchApi:
 
 def _note_time(folder: Path, seconds: float, calls: int, stopped: str) -> None:
     """Keep how long each session of a run took: figures of speed are made of it."""
-    path = folder / "sessions.json"
-    sessions = read_json(path)["sessions"] if path.exists() else []
-    sessions.append({"seconds": round(seconds, 3), "calls": calls, **({"stopped": stopped} if stopped else {})})
-    write_json(path, {"schema": 1, "sessions": sessions})
+    session = {"seconds": round(seconds, 3), "calls": calls, **({"stopped": stopped} if stopped else {})}
+    write_json(folder / "sessions.json", {"schema": SCHEMA, "sessions": [*sessions_of(folder), session]})
 
 
 def leaderboard(

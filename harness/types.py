@@ -7,7 +7,7 @@ and what it amounts to (`Estimate`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -353,6 +353,3 @@ class BatchModel(Protocol):
     max_batch: int
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Response | Failure]: ...
-
-
-Samples = Iterator[Sample]

@@ -39,8 +39,7 @@ def text_answers(plan: Plan, index: Index) -> Iterator[Answered]:
         if not part.task.is_text:
             continue
         for job in plan.jobs(part):
-            records = [index.get(job.slot(step)) for step in range(job.steps)]
-            readings = read_job(part.task, part.ask, job, records)
+            readings = read_job(part.task, part.ask, job, index.of_job(job))
             for reading, (turn, _) in zip(readings, judged(part.task, job.sample), strict=True):
                 if isinstance(reading.answer, str):
                     yield Answered(reading.sample, reading.answer, job.repeat, job.variant, turn)

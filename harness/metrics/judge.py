@@ -75,5 +75,5 @@ def _signature(options: Options) -> str:
     return panel.signature if panel else "judges:none"
 
 
-RUBRIC = add_metric(Metric("judge_rubric", 1, TEXTS, _rubric, _signature))
+add_metric(Metric("judge_rubric", 1, TEXTS, _rubric, _signature))
 SEMANTIC = add_metric(Metric("judge_semantic", 1, TEXTS, _semantic, _signature))

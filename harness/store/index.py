@@ -12,7 +12,7 @@ import orjson
 
 from harness.errors import UsageError
 from harness.store.lines import decode_record, read_lines
-from harness.types import Record, Response
+from harness.types import Job, Record, Response
 
 
 class Index:
@@ -99,6 +99,10 @@ class Index:
             return None
         self._file.seek(int(self._offsets[at]))
         return decode_record(orjson.loads(self._file.readline()))
+
+    def of_job(self, job: Job) -> list[Record | None]:
+        """Return what came back at each step of a job; None where nothing was asked, after a failed step."""
+        return [self.get(job.slot(step)) for step in range(job.steps)]
 
     def close(self) -> None:
         """Close the file; the index is of no use any more."""
