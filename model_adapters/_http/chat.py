@@ -172,7 +172,7 @@ class Chat:
         if status == 200:
             return faults.parsed(data), time.perf_counter() - started
         text = data.decode("utf-8", "replace")
-        if status in (400, 404, 422) and (status == 404 or re.search("logprob|echo", text)):
+        if status in (400, 404, 422) and (status == 404 or re.search("logprob|echo|prompt must be", text)):
             raise self._no_logprobs()
         raise faults.fault(status, text, retry_after, self._place)
 

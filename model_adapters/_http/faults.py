@@ -35,6 +35,7 @@ _TOO_LONG = re.compile(
 )
 _NO_MONEY = re.compile(r"insufficient_quota|credit balance|billing|exceeded your current quota.*plan", re.I | re.S)
 _BAD_KEY = re.compile(r"api[ _]key not valid|api_key_invalid|invalid api[ _]key", re.I)
+_NO_MODEL = re.compile(r"model\b.{0,80}\b(?:does not exist|not exist|not found)|模型不存在|pinned to '", re.I | re.S)
 _OVERLOADED = re.compile(r"overload", re.I)
 _FILTERED = re.compile(r"content_filter|content filtering policy|content management policy", re.I)
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -62,7 +63,7 @@ def fault(status: int, text: str, retry_after: float | None, place: Place) -> Ad
     said = f"HTTP {status}: {place.hide(message(text))}"
     if status in (401, 403) or (status == 400 and _BAD_KEY.search(text)):
         return Fatal(f"{place.url}: the key was refused ({said}). Set the key's environment variable; see --key-env.")
-    if status == 404:
+    if status == 404 or (status == 400 and _NO_MODEL.search(text)):
         return Fatal(
             f"{place.url} has no model '{place.model}' or no such path ({said}). See its list: {place.url}/models"
         )

@@ -96,6 +96,8 @@ ERRORS = [
     (Reply(413, {"error": {"message": "large"}}), TooLong, "large"),
     (Reply(401, {"error": {"message": "bad key"}}), Fatal, "the key was refused"),
     (Reply(404, {"error": {"message": "no such model"}}), Fatal, "has no model 'mock'"),
+    (Reply(400, {"error": {"message": "Model does not exist. Please check it."}}), Fatal, "has no model 'mock'"),
+    (Reply(400, {"detail": "Server is pinned to 'b'; requested 'mock'."}), Fatal, "has no model 'mock'.*pinned to 'b'"),
     (Reply(307, {}, {"location": "http://elsewhere.example/v1"}), Fatal, r"redirects to elsewhere\.example"),
 ]
 
