@@ -163,11 +163,7 @@ class Seen:
 
 def reopen(folder: Path, manifest: Mapping[str, Any], encoder: Encoder | None = None) -> Plan:
     """Return the plan of an existing run; raise UsageError when its tasks or data are gone or have changed."""
-    paths = tuple(Path(p) for p in manifest.get("task_paths", []))
-    root, data_path = manifest.get("data_root"), manifest.get("data_path")
-    catalogue = Catalogue(
-        paths, data_root=Path(root) if root else None, data_path=Path(data_path) if data_path else None
-    )
+    catalogue = Catalogue.of_run(manifest)
     selection = Selection(**manifest["selection"])
     style = Style(**manifest["style"])
     if encoder is None and manifest.get("encoder"):

@@ -15,6 +15,8 @@ from harness.errors import UsageError
 from harness.types import DISCIPLINES
 
 Kind = Literal["single_choice", "multiple_choice", "fill_blank", "dialogue", "free_text"]
+CHOICE_KINDS: tuple[Kind, ...] = ("single_choice", "multiple_choice")
+TEXT_KINDS: tuple[Kind, ...] = ("dialogue", "free_text")
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Language = Literal["zh", "en"]
@@ -201,12 +203,12 @@ class TaskSpec(Closed):
     @property
     def is_choice(self) -> bool:
         """Tell whether the answers are letters of options."""
-        return self.type in ("single_choice", "multiple_choice")
+        return self.type in CHOICE_KINDS
 
     @property
     def is_text(self) -> bool:
         """Tell whether the answers are texts, which an encoder and a judge can read."""
-        return self.type in ("dialogue", "free_text")
+        return self.type in TEXT_KINDS
 
     @property
     def extractor(self) -> str:

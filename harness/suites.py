@@ -17,19 +17,24 @@ import yaml
 
 from harness.errors import UsageError, unknown
 from harness.registry import Family, get_extractor, get_metric, metric_names
-from harness.specs import DataFile, Suite, TaskSpec, parse
+from harness.specs import CHOICE_KINDS, TEXT_KINDS, DataFile, Suite, TaskSpec, parse
 
-_CHOICE, _TEXT = ("single_choice", "multiple_choice"), ("dialogue", "free_text")
 _TYPES: Mapping[Family, tuple[str, ...]] = {
-    "choice": _CHOICE,
+    "choice": CHOICE_KINDS,
     "logprob": (),
     "blanks": ("fill_blank",),
-    "text": _TEXT,
-    "case": _TEXT,
+    "text": TEXT_KINDS,
+    "case": TEXT_KINDS,
 }
 """The types of task that a family of metrics is for. Those of log-probabilities come with `--ask`, never from a task."""
 
-_READS = {"choice": _CHOICE, "choices": _CHOICE, "blanks": ("fill_blank",), "free_text": _TEXT, "herbs": _TEXT}
+_READS = {
+    "choice": CHOICE_KINDS,
+    "choices": CHOICE_KINDS,
+    "blanks": ("fill_blank",),
+    "free_text": TEXT_KINDS,
+    "herbs": TEXT_KINDS,
+}
 """The types of task that an extractor of ours can read an answer for."""
 
 
@@ -48,6 +53,13 @@ class Catalogue:
             self._add_folder(folder)
         for path in extra:
             self._add_own(path)
+
+    @classmethod
+    def of_run(cls, manifest: Mapping[str, Any]) -> Catalogue:
+        """Return the suites that a run could see, as its manifest says; raise UsageError where a task of the user's own is gone."""
+        paths = [Path(path) for path in manifest.get("task_paths", [])]
+        root, data = manifest.get("data_root"), manifest.get("data_path")
+        return cls(paths, data_root=Path(root) if root else None, data_path=Path(data) if data else None)
 
     def _add_folder(self, folder: Path) -> str:
         suite: Suite = parse(Suite, folder / "suite.yaml")

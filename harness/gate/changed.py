@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.baseline import Place, Side
@@ -139,9 +138,7 @@ def _questions(side: Side, task: str, wanted: set[str]) -> dict[str, str]:
 
 
 def _asked(manifest: Mapping[str, Any], task: str) -> Iterator[tuple[str, str]]:
-    root, path = manifest.get("data_root"), manifest.get("data_path")
-    paths = [Path(p) for p in manifest.get("task_paths", [])]
-    catalogue = Catalogue(paths, data_root=Path(root) if root else None, data_path=Path(path) if path else None)
+    catalogue = Catalogue.of_run(manifest)
     here, _ = catalogue.select([task])
     for one in here:
         for sample in stream(catalogue, one):
