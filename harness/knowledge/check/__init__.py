@@ -54,10 +54,10 @@ def check(folder: Path = files.HERE) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.severity)
 
 
-def unchecked(folder: Path = files.HERE) -> dict[str, tuple[int, int]]:
+def unchecked() -> dict[str, tuple[int, int]]:
     """Return for each file (lines without a text they were compared with, all lines): the data card prints their share."""
     counts: dict[str, tuple[int, int]] = {}
     for name in files.FILES:
-        lines = [row for _, row in files.rows(folder / f"{name}.jsonl")]
+        lines = [row for _, row in files.rows(files.HERE / f"{name}.jsonl")]
         counts[name] = (sum(row["checked_against"] is None for row in lines), len(lines))
     return counts
