@@ -152,7 +152,7 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
                 count = engine.settled(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
             else:
                 told = (gate.limits, watch.tell, cost_of(spec.price), used)
-                going = batch.run(asked, api, todo, plan.folder, put, plan.identity_key, *told)
+                going = batch.run(asked, api, [todo], plan.folder, put, plan.identity_key, *told)
                 count, gate.stopped = engine.settled(going)
                 if gate.stopped:
                     watch.tell(f"stopped: {gate.stopped}. All answers so far are kept; the same command goes on.")

@@ -7,13 +7,13 @@ killed between the submission and the note, by the tag that the provider was giv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
 from harness.batch.api import PROVIDERS, BatchApi, interface
-from harness.batch.asking import Asking, Put, Tell, first, name_of
+from harness.batch.asking import Asking, Put, Tell
 from harness.batch.collecting import collect, found_again
 from harness.batch.notes import Notes, Part, parts, refuse_if_open
 from harness.batch.prices import DISCOUNT, TOKENS, as_bought, count_tokens
@@ -21,7 +21,7 @@ from harness.batch.submit import Submission
 from harness.engine import Todo
 from harness.limits import Limits, Used
 from harness.store import explain
-from harness.types import Job, Model
+from harness.types import Model
 
 __all__ = [
     "DISCOUNT",
@@ -40,7 +40,7 @@ __all__ = [
 async def run(
     model: Model,
     api: BatchApi,
-    todo: Iterator[Todo],
+    rounds: Iterable[Iterator[Todo]],
     folder: Path,
     put: Put,
     identity: str,
@@ -51,7 +51,8 @@ async def run(
 ) -> tuple[int, str]:
     """Submit what is not out yet, wait, and put one record for each outcome; return how many, and what stopped it early, if anything.
 
-    The first question of a session that submits something is asked at once and by itself: so it is known that the model answers and
+    A round is asked when the one before is collected: so a job of several steps has one in each, and what is to be asked next may be read
+    from what was put. The first question of a round that submits something is asked at once and by itself: so it is known that the model answers and
     which sampling fields it takes, before thousands go out. `cost` is of tokens in and out that are asked for one by one; `used` is what
     earlier sessions have used. Raises adapter errors; what is out then is collected by the next call.
     """
@@ -60,20 +61,25 @@ async def run(
     try:
         out = [await found_again(asking, part) for part in parts(folder) if not part.closed]
         old = [part for part in out if part is not None]
-        rest = _not_out(asking, old, todo)
-        new = [part async for part in Submission(asking, model, used or Used(), old).parts(rest)]
-        for _ in rest:  # what is not submitted now may yet be out since an earlier session
-            continue
-        for part in (*old, *new):
-            await collect(asking, part, str(part.batch))
+        submission = Submission(asking, model, used or Used(), old)
+        for todo in rounds:
+            rest = _not_out(asking, old, todo)
+            new = [part async for part in submission.parts(rest)]
+            for _ in rest:  # what is not submitted now may yet be out since an earlier session
+                continue
+            for part in (*old, *new):
+                await collect(asking, part, str(part.batch))
+            old = []
+            if asking.stopped:
+                break
     finally:
         notes.close()
         await model.aclose()
     return asking.put_count, asking.stopped
 
 
-def _not_out(asking: Asking, old: Sequence[Part], todo: Iterator[Todo]) -> Iterator[Job]:
-    """Yield the jobs that no part holds; those that one holds are set beside it."""
+def _not_out(asking: Asking, old: Sequence[Part], todo: Iterator[Todo]) -> Iterator[Todo]:
+    """Yield the questions that no part holds; those that one holds are set beside it."""
     names: dict[str, str] = {}
     for part in old:
         asking.out[part.tag] = {}
@@ -82,9 +88,8 @@ def _not_out(asking: Asking, old: Sequence[Part], todo: Iterator[Todo]) -> Itera
                 name = str(orjson.loads(line)["custom_id"])
                 names[name.partition("-")[2]] = part.tag
     for item in todo:
-        first(item.job)
-        tag = names.get(name_of("", item.job)[1:])
+        tag = names.get(asking.name_of("", item)[1:])
         if tag is None:
-            yield item.job
+            yield item
         else:
-            asking.out[tag][name_of(tag, item.job)] = item.job
+            asking.out[tag][asking.name_of(tag, item)] = item

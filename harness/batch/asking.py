@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from harness.batch.api import BatchApi
 from harness.batch.notes import Notes
-from harness.errors import UsageError
+from harness.engine import Todo
 from harness.limits import Limits
 from harness.types import Failure, Job, Record, Request, Response
 
@@ -27,29 +27,29 @@ class Asking:
     tell: Tell
     cost: Callable[[float, float], float] | None
     limits: Limits
-    out: dict[str, dict[str, Job]] = field(default_factory=dict)
+    out: dict[str, dict[str, Todo]] = field(default_factory=dict)
     put_count: int = 0
     stopped: str = ""
 
-    def keep(self, job: Job, outcome: Response | Failure) -> None:
+    def keep(self, item: Todo, outcome: Response | Failure) -> None:
         """Put one outcome."""
-        request = first(job)
-        place = (job.repeat, job.variant, 0, job.role)
-        self.put(Record(request.key(self.identity, job.repeat), job.sample.task, job.sample.id, outcome, *place), job)
+        job, place = item.job, (item.job.repeat, item.job.variant, len(item.done), item.job.role)
+        key = asked(item).key(self.identity, job.repeat)
+        self.put(Record(key, job.sample.task, job.sample.id, outcome, *place), job)
         self.put_count += 1
 
+    def name_of(self, tag: str, item: Todo) -> str:
+        """Return the name of a question in a part: 8 + 1 + 24 letters and digits, the same in every session.
 
-def first(job: Job) -> Request:
-    """Return a job's only request; raise UsageError for a chain of several, which a batch cannot ask."""
-    request = job.next([])
-    if request is None or job.steps > 1:
-        raise UsageError(
-            f"--batch cannot ask {job.sample.task} step by step: each question needs the answer before it. "
-            "Leave the task out, or ask it without --batch."
-        )
+        Equal questions about several samples have several names, and so have several questions about one.
+        """
+        what = f"{item.job.slot(len(item.done))}\x1f{asked(item).key(self.identity, item.job.repeat)}"
+        return f"{tag}-{hashlib.blake2b(what.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
+
+
+def asked(item: Todo) -> Request:
+    """Return the step of a job that is asked next."""
+    request = item.job.next(item.done)
+    if request is None:
+        raise ValueError(f"{item.job.sample.task} {item.job.sample.id}: there is nothing left to ask")
     return request
-
-
-def name_of(tag: str, job: Job) -> str:
-    """Return the name of a question in a part: 8 + 1 + 24 letters and digits, the same in every session."""
-    return f"{tag}-{hashlib.blake2b(job.slot(0).encode('utf-8', 'replace'), digest_size=12).hexdigest()}"

@@ -6,11 +6,12 @@ import asyncio
 import time
 from dataclasses import replace
 
-from harness.batch.asking import Asking, first
+from harness.batch.asking import Asking, asked
 from harness.batch.notes import NOTES, Part
+from harness.engine import Todo
 from harness.errors import AdapterError, RateLimited, Transient
 from harness.tables import counted
-from harness.types import Failure, Job, Request, Response
+from harness.types import Failure, Request, Response
 
 POLLS = (1.0, 60.0)
 """Seconds before the first look at a batch, and the most between two."""
@@ -59,10 +60,10 @@ async def collect(asking: Asking, part: Part, batch: str) -> None:
     said = await _waited_for(asking, part, batch)
     learnt = asking.api.left_out.fields
     asking.api.left_out.fields = tuple(dict.fromkeys((*learnt, *part.left_out)))
-    jobs, failed = asking.out.pop(part.tag), 0
+    items, failed = asking.out.pop(part.tag), 0
     while True:
         try:
-            await _read(asking, batch, jobs)
+            await _read(asking, batch, items)
             break
         except (Transient, RateLimited) as error:  # the results stay with the provider for weeks
             failed += 1
@@ -70,22 +71,22 @@ async def collect(asking: Asking, part: Part, batch: str) -> None:
                 raise
             asking.tell(f"batch {batch}: its results broke off ({error}); once more")
             await asyncio.sleep(error.retry_after or min(2.0**failed, POLLS[1]))
-    for job in jobs.values():
-        asking.keep(job, Failure("timeout" if "expired" in said else "server", f"batch {batch}: {said}, no answer", 1))
+    for item in items.values():
+        asking.keep(item, Failure("timeout" if "expired" in said else "server", f"batch {batch}: {said}, no answer", 1))
     asking.notes.closed(part.tag, said)
     asking.api.left_out.fields = learnt
 
 
-async def _read(asking: Asking, batch: str, jobs: dict[str, Job]) -> None:
+async def _read(asking: Asking, batch: str, items: dict[str, Todo]) -> None:
     """Put the outcomes of a batch, in whatever order they come."""
 
-    def asked(name: str) -> Request | None:
-        return first(jobs[name]) if name in jobs else None
+    def request_of(name: str) -> Request | None:
+        return asked(items[name]) if name in items else None
 
-    async for name, outcome in asking.api.results(batch, asked):
-        job = jobs.pop(name, None)
-        if job is not None:  # else an earlier session kept it before it was stopped
-            asking.keep(job, replace(outcome, batched=True) if isinstance(outcome, Response) else outcome)
+    async for name, outcome in asking.api.results(batch, request_of):
+        item = items.pop(name, None)
+        if item is not None:  # else an earlier session kept it before it was stopped
+            asking.keep(item, replace(outcome, batched=True) if isinstance(outcome, Response) else outcome)
 
 
 async def _waited_for(asking: Asking, part: Part, batch: str) -> str:

@@ -1,4 +1,4 @@
-"""Jobs -> parts within the provider's limits and the user's budget -> batches."""
+"""Questions -> parts within the provider's limits and the user's budget -> batches."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from harness import engine
-from harness.batch.asking import Asking, first, name_of
+from harness.batch.asking import Asking, asked
 from harness.batch.collecting import located
 from harness.batch.notes import Part
 from harness.batch.prices import DISCOUNT
+from harness.engine import Todo
 from harness.errors import AdapterError, Rejected, Transient
 from harness.limits import Used, prompt_tokens
 from harness.store import explain
 from harness.tables import counted
-from harness.types import Failure, Job, Model, Request
+from harness.types import Failure, Model, Request
 
 UPLOAD = 1800.0
 """Seconds that a submission may take: a part may have 200 MB."""
 
 
 class Submission:
-    """Cuts jobs into parts within the provider's limits and the user's budget, and submits them."""
+    """Cuts questions into parts within the provider's limits and the user's budget, and submits them."""
 
     def __init__(self, asking: Asking, model: Model, used: Used, old: Sequence[Part]) -> None:
         self._asking, self._model = asking, model
@@ -33,54 +34,54 @@ class Submission:
             self._tokens += part.tokens_in + part.tokens_out
             self._spent += self._cost(part.tokens_in, part.tokens_out, DISCOUNT)
 
-    async def parts(self, jobs: Iterator[Job]) -> AsyncIterator[Part]:
+    async def parts(self, todo: Iterator[Todo]) -> AsyncIterator[Part]:
         """Yield each part as soon as it is submitted."""
-        head = next(jobs, None)
+        head = next(todo, None)
         if head is None:
             return
-        if not self._set_aside(*_most(first(head)), 1.0) or not await self._first_alone(head):
+        if not self._set_aside(*_most(asked(head)), 1.0) or not await self._first_alone(head):
             return
-        waiting = next(jobs, None)
+        waiting = next(todo, None)
         while waiting is not None and not self._asking.stopped:
-            made, waiting = self._written(waiting, jobs)
+            made, waiting = self._written(waiting, todo)
             if made is not None:
                 yield await self._submitted(made)
 
-    async def _first_alone(self, job: Job) -> bool:
+    async def _first_alone(self, item: Todo) -> bool:
         """Ask one question by itself; tell whether to go on. One that the provider refuses for what it says stops nothing."""
-        outcome = await engine.answer(self._model, first(job), self._asking.limits)
-        self._asking.keep(job, outcome)
+        outcome = await engine.answer(self._model, asked(item), self._asking.limits)
+        self._asking.keep(item, outcome)
         if isinstance(outcome, Failure) and outcome.kind not in ("bad_request", "too_long"):
             self._asking.stopped = f"the first question got no answer ({outcome.message}), so nothing was submitted"
         return not self._asking.stopped
 
-    def _written(self, head: Job, jobs: Iterator[Job]) -> tuple[Part | None, Job | None]:
-        """Write a part's requests to its file; return the part, and the job that no longer fitted."""
+    def _written(self, head: Todo, todo: Iterator[Todo]) -> tuple[Part | None, Todo | None]:
+        """Write a part's requests to its file; return the part, and the question that no longer fitted."""
         asking, api = self._asking, self._asking.api
         tag = secrets.token_hex(4)
         file, size, tokens_in, tokens_out = asking.notes.file(tag), 0, 0, 0
-        held: dict[str, Job] = {}
-        waiting: Job | None = head
+        held: dict[str, Todo] = {}
+        waiting: Todo | None = head
         with explain(file):
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.open("wb") as lines:
                 while waiting is not None and len(held) < api.most_requests:
-                    name = name_of(tag, waiting)
+                    name = asking.name_of(tag, waiting)
                     try:
-                        line = api.line(name, first(waiting))
+                        line = api.line(name, asked(waiting))
                     except Rejected as error:
                         asking.keep(waiting, Failure("bad_request", str(error), 1))
-                        waiting = next(jobs, None)
+                        waiting = next(todo, None)
                         continue
                     if size + len(line) > api.most_bytes * 0.95 and held:
                         break
-                    most = _most(first(waiting))
+                    most = _most(asked(waiting))
                     if not self._set_aside(*most, DISCOUNT):
                         break
                     tokens_in, tokens_out = tokens_in + most[0], tokens_out + most[1]
                     lines.write(line)
                     size, held[name] = size + len(line), waiting
-                    waiting = next(jobs, None)
+                    waiting = next(todo, None)
                 lines.flush()
                 os.fsync(lines.fileno())
         if not held:
