@@ -17,6 +17,14 @@ from pathlib import Path
 
 from harness.errors import Fatal
 
+_CAUSE = re.compile(r"\b\w+(?:Error|Exception): .*")
+
+
+def _told(log: str) -> str:
+    """Return what a log says of the end: the first three errors, for the last is often no more than that there was one, and the last lines."""
+    causes = list(dict.fromkeys(_CAUSE.findall(log)))[:3]
+    return "\n".join(one[:500] for one in (*causes, *(["..."] if causes else []), *log.splitlines()[-6:]))
+
 
 class Process:
     """vLLM's server for one checkpoint, ready to answer at `root` under the name `model`; `version` is vLLM's."""
@@ -52,8 +60,14 @@ class Process:
                 time.sleep(0.25)
         how = "was not ready within" if self._process.poll() is None else "ended"
         how += f" {ready_s:g} s" if how.startswith("was") else ""
-        tail = "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-8:])
-        raise Fatal(f"vllm/{model}: its server {how} (log: {self.log}):\n{tail}")
+        raise Fatal(
+            f"vllm/{model}: its server {how} (log: {self.log}):\n{_told(self.log.read_text('utf-8', 'replace'))}"
+        )
+
+    @property
+    def pid(self) -> int:
+        """The server's process, and the number of the session that its workers are in."""
+        return self._process.pid
 
     @property
     def ended(self) -> bool:

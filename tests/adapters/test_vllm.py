@@ -1,6 +1,6 @@
-"""The vllm adapter. Where no vLLM is installed, its server's life is tested with a stand-in; the rest is marked `vllm`.
+"""The life of vLLM's server: started, asked, stopped. A stand-in runs in the default tests, the real one in the same tests, marked `vllm`.
 
-For those, TCM_EVAL_VLLM_PYTHON names an interpreter that has vLLM (and aiohttp and orjson).
+For those, TCM_EVAL_VLLM_PYTHON names an interpreter that has vLLM. What vLLM says is compared in test_same_answers.py.
 """
 
 from __future__ import annotations
@@ -8,27 +8,40 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.errors import Fatal, UsageError
-from harness.types import Message, Request
-from model_adapters.vllm import Served, build, weights
+from harness.types import Message, Request, Response, Sampling
+from model_adapters import hf
+from model_adapters.vllm import Served, build
+from model_adapters.vllm._checkpoint import weights
 from tests.adapters.tiny import make_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 VLLM_PYTHON = os.environ.get("TCM_EVAL_VLLM_PYTHON", "")
 
 
+SMALL: dict[str, Any] = {"dtype": "float32", "enforce_eager": True, "max_model_len": 256}
+REAL = pytest.param("real", marks=pytest.mark.vllm)
+
+
 @pytest.fixture
-def interpreter(tmp_path: Path) -> str:
-    """A script that starts the stand-in whatever module it is told to run."""
+def interpreter(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What starts vLLM's server: the real interpreter, or a script that starts the stand-in whatever module it is told to run."""
+    if server == "real":
+        monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        return VLLM_PYTHON or sys.executable
     script = tmp_path / "python"
     stand_in = Path(__file__).resolve().parents[1] / "support" / "fake_vllm.py"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in} "$@"\n')
@@ -36,12 +49,25 @@ def interpreter(tmp_path: Path) -> str:
     return str(script)
 
 
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[0] == "Z"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint of a shape that vLLM takes."""
+    wide: dict[str, Any] = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 2}
+    return make_checkpoint(tmp_path_factory.mktemp("vllm") / "tiny", **wide)
+
+
+def left_of(session: int) -> list[str]:
+    """Return the processes of a session that still run: a server's workers are as alive as the server."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = stat.read_text().rpartition(")")
+        except OSError:  # it ended while we looked
+            continue
+        state, _, _, its = rest.split()[:4]
+        if int(its) == session and state not in "ZX":
+            found.append(name)
+    return found
 
 
 def test_without_vllm_one_line_says_what_to_install() -> None:
@@ -51,51 +77,80 @@ def test_without_vllm_one_line_says_what_to_install() -> None:
         build("some/model")
 
 
-def test_the_server_is_started_asked_and_stopped(interpreter: str) -> None:
-    model = build("some/model", serve=True, python=interpreter, ready_timeout=30)
-    assert isinstance(model, Served) and model.identity["engine"] == "vllm 0.0-stand-in served"
+@pytest.mark.parametrize("server", ["stand-in", REAL])
+def test_the_server_is_started_asked_and_stopped(interpreter: str, server: str, folder: Path) -> None:
+    model = build(str(folder), serve=True, python=interpreter, ready_timeout=600, **SMALL)
+    assert isinstance(model, Served) and re.fullmatch(r"vllm \S+ served", model.identity["engine"])
     assert "127.0.0.1" not in json.dumps(dict(model.identity)), "a port of the day is no part of who answered"
-    pid = model._process.pid
+    session = model._process.pid
+    assert left_of(session)
+    request = Request((Message("user", "好"),), Sampling(max_tokens=12))
 
     async def ask() -> str:
         try:
-            return (await model.generate(Request((Message("user", "好"),)))).text
+            return (await model.generate(request)).text
         finally:
             await model.aclose()
 
-    assert asyncio.run(ask()) == "model:好" and gone(pid)
+    said = asyncio.run(ask())
+    assert not left_of(session)
+    if server == "real":
+        (plain,) = hf.build(str(folder), dtype="float32").generate_batch([request])
+        assert isinstance(plain, Response) and said == plain.text.rstrip("\ufffd")
+    else:
+        assert said == "model:好"
+    with pytest.raises(Fatal, match="its server has ended"):
+        asyncio.run(model.generate(request))
 
 
-@pytest.mark.parametrize(
-    ("name", "said"), [("broken", "ended.*no such architecture"), ("slow", "was not ready within 1 s")]
-)
-def test_a_server_that_does_not_start_is_one_message_with_its_last_lines(
-    interpreter: str, name: str, said: str
+@pytest.mark.parametrize("server", ["stand-in", REAL])
+def test_a_server_that_ends_at_once_is_one_message_with_the_cause(
+    interpreter: str, folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(Fatal, match=f"(?s){said}"):
-        build(name, serve=True, python=interpreter, ready_timeout=30 if name == "broken" else 1)
+    broken = Path(shutil.copytree(folder, tmp_path / "broken"))
+    config = json.loads((broken / "config.json").read_text("utf-8"))
+    (broken / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}), "utf-8")
+    with pytest.raises(Fatal, match=r"(?s)its server ended.*NoSuchModel") as caught:
+        build(str(broken), serve=True, python=interpreter, ready_timeout=600, **SMALL)
+    assert len(str(caught.value)) < 4000
 
 
-@pytest.mark.parametrize("name", ["some/model", "slow"])
-def test_ctrl_c_leaves_no_server_behind(interpreter: str, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("server", ["stand-in", REAL])
+def test_a_server_that_takes_too_long_is_stopped(interpreter: str, folder: Path) -> None:
+    with pytest.raises(Fatal, match="was not ready within 1 s") as caught:
+        build(str(folder), serve=True, python=interpreter, ready_timeout=1, **SMALL)
+    found = re.search(r"log: (\S+)\)", str(caught.value))
+    assert found and Path(found[1]).is_file()
+
+
+@pytest.mark.parametrize("server", ["stand-in", REAL])
+@pytest.mark.parametrize("when", ["while it starts", "while it runs"])
+def test_ctrl_c_leaves_neither_server_nor_workers_behind(
+    interpreter: str, server: str, when: str, folder: Path
+) -> None:
     code = (
         "import subprocess, sys, time\n"
         "real = subprocess.Popen\n"
         "def noted(*a, **k):\n    p = real(*a, **k); print(p.pid, flush=True); return p\n"
         "subprocess.Popen = noted\n"
         "from model_adapters.vllm import build\n"
-        f"model = build({name!r}, serve=True, python={interpreter!r})\n"
+        f"model = build({str(folder)!r}, serve=True, python={interpreter!r}, **{SMALL!r})\n"
+        "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )
     ours = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert ours.stdout is not None
-    pid = int(ours.stdout.readline())
-    time.sleep(0.7)
+    session = int(ours.stdout.readline())
+    if when == "while it runs":
+        assert ours.stdout.readline() == "ready\n"
+    else:
+        time.sleep(0.7 if server == "stand-in" else 15)
+    assert left_of(session)
     ours.send_signal(signal.SIGINT)
-    ours.communicate(timeout=40)
-    assert gone(pid)
+    _, err = ours.communicate(timeout=60)
+    assert not left_of(session) and "KeyboardInterrupt" in err
 
 
 def test_a_changed_checkpoint_has_another_fingerprint(tmp_path: Path) -> None:
@@ -106,67 +161,7 @@ def test_a_changed_checkpoint_has_another_fingerprint(tmp_path: Path) -> None:
     assert before != weights(str(tmp_path)) and weights("some/hub-name") == {}
 
 
-def test_data_parallelism_names_the_way_that_has_it(interpreter: str) -> None:
+def test_data_parallelism_names_the_way_that_has_it() -> None:
     if find_spec("vllm") is None:
         with pytest.raises(UsageError, match="not installed"):
             build("m", data_parallel_size=2)
-
-
-# -------------------------------------------------------------- with a real vLLM
-
-SCRIPT = """
-import asyncio, json, sys
-from harness.types import Message, Request, Response, Sampling
-from model_adapters.vllm import build
-
-if __name__ == "__main__":
-    questions = ["补气药是？", "头痛无汗", "The root of ginseng"]
-    asked = [Request((Message("user", q),), Sampling(max_tokens=12)) for q in questions]
-    scored = Request((Message("user", questions[0]),), options=("A", "黄芪", "当归补血"))
-    if sys.argv[2] == "offline":
-        model = build(sys.argv[1], dtype="float32", enforce_eager=True, max_model_len=256)
-        out = model.generate_batch([*asked, scored])
-    else:
-        settings = {"dtype": "float32", "enforce_eager": True, "max_model_len": 256}
-        model = build(sys.argv[1], serve=True, python=sys.argv[3], **settings)
-        async def go():
-            try:
-                return [await model.generate(r) for r in asked]
-            finally:
-                await model.aclose()
-        out = asyncio.run(go())
-    said = [{"text": r.text, "logprobs": [o.total for o in r.logprobs or ()]} if isinstance(r, Response) else str(r) for r in out]
-    print("RESULT " + json.dumps({"said": said, "identity": dict(model.identity)}))
-"""
-
-
-@pytest.mark.vllm
-@pytest.mark.parametrize("way", ["offline", "serve"])
-def test_vllm_says_what_hf_says(way: str, tmp_path: Path) -> None:
-    from harness.types import Response, Sampling
-    from model_adapters.hf import build as build_hf
-
-    checkpoint = make_checkpoint(tmp_path / "tiny", hidden_size=128, num_attention_heads=2, num_key_value_heads=2)
-    script = tmp_path / "ask.py"
-    script.write_text(SCRIPT)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
-    python = VLLM_PYTHON or sys.executable
-    command = [python if way == "offline" else sys.executable, str(script), str(checkpoint), way, python]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1500, cwd=tmp_path)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert lines, done.stdout[-3000:] + done.stderr[-3000:]
-    found = json.loads(lines[0].removeprefix("RESULT "))
-    hf = build_hf(str(checkpoint), device="cpu", dtype="float32")
-    questions = ["补气药是？", "头痛无汗", "The root of ginseng"]
-    requests = [Request((Message("user", q),), Sampling(max_tokens=12)) for q in questions]
-    if way == "offline":
-        requests.append(Request((Message("user", questions[0]),), options=("A", "黄芪", "当归补血")))
-    expected = [r for r in hf.generate_batch(requests) if isinstance(r, Response)]
-    said = [
-        one["text"].rstrip("\ufffd") for one in found["said"]
-    ]  # vLLM leaves out a character that the limit cut in two
-    assert said == [r.text.rstrip("\ufffd") for r in expected[: len(said)]]
-    if way == "offline":
-        logprobs = [o.total for o in expected[-1].logprobs or ()]
-        assert found["said"][-1]["logprobs"] == pytest.approx(logprobs, abs=1e-4)
-    assert found["identity"]["engine"].startswith("vllm ") and found["identity"]["weights"]

@@ -1,4 +1,8 @@
-"""Stands in for `python -m vllm.entrypoints.openai.api_server` where no vLLM is installed: the same arguments, addresses and life."""
+"""Stands in for `python -m vllm.entrypoints.openai.api_server`: the same arguments, addresses and life, and no model.
+
+It is here only because vLLM cannot be had in the environment of the default tests: it pins another transformers and, but for a
+repackaging, a CUDA build of torch. The tests that use it run with the real server too: `pytest -m vllm`, see docs/providers.md.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -32,8 +37,11 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     arguments = sys.argv
-    if "--model" in arguments and arguments[arguments.index("--model") + 1] == "broken":
-        sys.exit("ValueError: no such architecture")
-    if arguments[arguments.index("--model") + 1] == "slow":
-        time.sleep(60)
+    model = Path(arguments[arguments.index("--model") + 1])
+    (architecture,) = json.loads((model / "config.json").read_text("utf-8"))["architectures"]
+    if architecture != "Qwen2ForCausalLM":
+        print(f"ValueError: Model architectures ['{architecture}'] are not supported", file=sys.stderr)
+        print("\n".join(f"a line of a traceback, {n}" for n in range(20)), file=sys.stderr)
+        sys.exit("RuntimeError: Engine core initialization failed. See root cause above.")
+    time.sleep(2)  # a real one takes half a minute at least
     ThreadingHTTPServer(("127.0.0.1", int(arguments[arguments.index("--port") + 1])), Handler).serve_forever()
