@@ -170,32 +170,40 @@ def _run(args: argparse.Namespace) -> int:
     from harness.console import Console, Quiet
     from harness.pipeline import estimate, run
 
-    if len(args.name) > len(args.model):
-        from harness.errors import UsageError
-
-        raise UsageError(f"{len(args.name)} --name for {len(args.model)} --model: give at most one name a model")
+    specs = _specs_of(args)
     if args.dry_run:
-        for model, name in zip_longest(args.model, args.name[: len(args.model)]):
-            print(estimate(spec_of(args, model, name)))
+        for spec in specs:
+            print(estimate(spec))
         return DONE
-    finished: list[Done] = []
-    for model, name in zip_longest(args.model, args.name[: len(args.model)]):
-        finished += run(spec_of(args, model, name), Quiet() if args.quiet else Console())
-    if not args.quiet:
+    finished = [done for spec in specs for done in run(spec, Quiet() if args.quiet else Console())]
+    if args.quiet:
+        _print_trouble(finished)
+    else:
         print_finished(finished, args.output)
-    elif missing := [done for done in finished if not done.complete]:
-        from harness.report.finished import trouble
-
-        for done in missing:
-            print("\n".join(f"{done.folder}: {line}" for line in trouble(done.summary)), file=sys.stderr)
     if args.figures:
-        draw_runs(
-            [done.folder for done in finished], args.output / "figures", "all", sys.stderr if args.json else sys.stdout
-        )
+        out = sys.stderr if args.json else sys.stdout
+        draw_runs([done.folder for done in finished], args.output / "figures", "all", out)
     if args.json:
         for done in finished:
             print(json_text({"run": str(done.folder), "summary": done.summary}))
     return DONE if all(done.complete for done in finished) else INCOMPLETE
+
+
+def _specs_of(args: argparse.Namespace) -> list[RunSpec]:
+    if len(args.name) > len(args.model):
+        from harness.errors import UsageError
+
+        raise UsageError(f"{len(args.name)} --name for {len(args.model)} --model: give at most one name a model")
+    return [spec_of(args, model, name) for model, name in zip_longest(args.model, args.name)]
+
+
+def _print_trouble(finished: Sequence[Done]) -> None:
+    """Say of each run that is not complete what is missing."""
+    from harness.report.finished import trouble
+
+    for done in finished:
+        for line in () if done.complete else trouble(done.summary):
+            print(f"{done.folder}: {line}", file=sys.stderr)
 
 
 def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:

@@ -38,6 +38,11 @@ def add(commands: Any) -> None:
     what.add_argument("--force", action="store_true", help="let a model judge its own answers")
     work = judge.add_argument_group("running")
     add_limits(work)
+    work.add_argument(
+        "--batch",
+        action="store_true",
+        help="ask through the provider's batch interface: half the price, replies within a day",
+    )
     work.add_argument("--again", action="store_true", help="ask again where a reply could not be read")
     work.add_argument(
         "--fresh", action="store_true", help="ask everything anew; earlier replies are set aside, not deleted"
@@ -64,6 +69,7 @@ def _judge(args: argparse.Namespace) -> int:
         force=args.force,
         fresh=args.fresh,
         again=args.again,
+        batch=args.batch,
     )
     if args.dry_run:
         print(estimate(spec))
