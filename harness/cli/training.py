@@ -15,7 +15,8 @@ def add(commands: Any) -> None:
         "train",
         help="make a checkpoint by a recipe, with SFT and GRPO",
         description="Train by a recipe. Afterwards --model hf/FOLDER, or the recipe's alias, is the new checkpoint.",
-        epilog="example:\n  tcm-eval train ladder-base-paper-lora --set grpo.batch=6",
+        epilog="recipes: ladder-base-paper, ladder-base-authors, ladder-tiny (on a CPU), each also with -lora at the end\n"
+        "example:\n  tcm-eval train ladder-base-paper-lora --set grpo.batch=6",
     )
     train.add_argument("recipe", metavar="RECIPE", help="name of a recipe, or a YAML file of your own")
     train.add_argument(

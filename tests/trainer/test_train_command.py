@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ladder_trainer.config import recipe_names
 from ladder_trainer.recipe import Recipe
 
 Call = Callable[..., tuple[int, str, str]]
@@ -51,3 +53,11 @@ def test_naming_the_command_loads_no_heavy_package() -> None:
     code = f"import sys; import ladder_trainer; print({heavy})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_help_names_every_recipe_that_ships(tcm_eval: Call) -> None:
+    _, out, _ = tcm_eval("train", "--help")
+    plain = {name for name in recipe_names() if not name.endswith("-lora")}
+    assert {f"{name}-lora" for name in plain} | plain == set(recipe_names())
+    line = next(line for line in out.splitlines() if line.startswith("recipes: "))
+    assert set(re.findall(r"ladder-[a-z-]+", line)) == plain and "each also with -lora" in line
