@@ -1,0 +1,22 @@
+"""`--model` -> a subject that answers: registry entries (aliases, own prompts, what they were trained on) and providers."""
+
+from __future__ import annotations
+
+from harness.models.aliases import Entry, Price, Way, entries, known_price
+from harness.models.here import checkpoint, obstacle, published_root, shipped, trained_on
+from harness.models.subjects import Subject, resolve
+
+__all__ = [
+    "Entry",
+    "Price",
+    "Subject",
+    "Way",
+    "checkpoint",
+    "entries",
+    "known_price",
+    "obstacle",
+    "published_root",
+    "resolve",
+    "shipped",
+    "trained_on",
+]

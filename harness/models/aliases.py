@@ -1,0 +1,99 @@
+"""`registry.yaml`: aliases of models, the ways to reach each, and what is known of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness.errors import UsageError
+from harness.specs import Closed, faults
+
+
+class Way(Closed):
+    """One way to reach a model: provider, the provider's name of it, and the provider's settings."""
+
+    provider: str
+    model: str
+    settings: Mapping[str, Any] = {}
+    needs: str = ""
+
+
+class Price(Closed):
+    """What a provider asks for a million tokens, as read on `date` at `source`; reasoning counts as output."""
+
+    input: float
+    output: float
+    currency: str
+    date: str
+    source: str
+
+    def of(self, tokens_in: float, tokens_out: float) -> float:
+        """Return the cost of so many tokens. Discounts for cached or batched tokens are left out: it is an upper bound."""
+        return (tokens_in * self.input + tokens_out * self.output) / 1e6
+
+
+class Entry(Closed):
+    """One alias of `registry.yaml`. The first way that is possible here is taken."""
+
+    title: str = ""
+    ways: tuple[Way, ...] = ()
+    own_system: str | None = None
+    max_tokens: int | None = None
+    trained_on: tuple[str, ...] = ()
+    published_only: bool = False
+    confirmed: bool = True
+    price: Price | None = None
+    notes: str = ""
+
+
+@lru_cache(maxsize=1)
+def entries() -> Mapping[str, Entry]:
+    """Return all aliases: ours and those of the user's own file (`TCM_EVAL_REGISTRY`), which may replace ours."""
+    found: dict[str, Entry] = {}
+    spec = find_spec("model_adapters")
+    files = [Path(place) / "registry.yaml" for place in (spec.submodule_search_locations or ())] if spec else []
+    own = os.environ.get("TCM_EVAL_REGISTRY")
+    if own:
+        files.append(Path(own))
+    for file in files:
+        if not file.is_file():
+            raise UsageError(f"model registry {file} does not exist (TCM_EVAL_REGISTRY names it)")
+        try:
+            raw = yaml.safe_load(file.read_text("utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"{file} is not YAML: {error}") from None
+        if not isinstance(raw, dict):
+            raise UsageError(f"{file}: expected aliases, each with keys and values, found {type(raw).__name__}")
+        for name, entry in raw.items():
+            try:
+                found[str(name)] = _placed(Entry.model_validate(entry), file.parent)
+            except ValidationError as error:
+                raise UsageError(faults(Entry, file, error, str(name))) from None
+    return found
+
+
+def _placed(entry: Entry, folder: Path) -> Entry:
+    """Return the entry with its settings that begin with `./` as paths from the registry file's own folder."""
+    ways = []
+    for way in entry.ways:
+        settings = {
+            key: str(folder / value[2:]) if isinstance(value, str) and value.startswith("./") else value
+            for key, value in way.settings.items()
+        }
+        ways.append(way.model_copy(update={"settings": settings}))
+    return entry.model_copy(update={"ways": tuple(ways)})
+
+
+def known_price(provider: str, model: str) -> Price | None:
+    """Return the price of a provider's model if an alias states it."""
+    for entry in entries().values():
+        if entry.price and any(way.provider == provider and way.model == model for way in entry.ways):
+            return entry.price
+    return None

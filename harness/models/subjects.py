@@ -1,0 +1,142 @@
+"""`--model` -> a subject that answers: an alias by the first way that is possible here, or a provider's own name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import UsageError, unknown
+from harness.models.aliases import Entry, Price, Way, entries, known_price
+from harness.models.here import checkpoint, obstacle, shipped, trained_on
+from harness.registry import adapter_names, get_adapter
+from harness.types import BatchModel, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who is asked: a display name, how to build it, and what the registry knows about it."""
+
+    name: str
+    provider: str
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    own_system: str | None = None
+    max_tokens: int | None = None
+    trained_on: tuple[str, ...] = ()
+    price: Price | None = None
+
+    def build(self) -> Model | BatchModel:
+        """Return the model, ready to answer; raise UsageError for wrong settings, Fatal when it cannot be reached."""
+        make = get_adapter(self.provider)
+        _check_settings(self.provider, make, self.settings)
+        built: object = make(self.model, **self.settings)
+        if not isinstance(built, Model | BatchModel):
+            raise UsageError(
+                f"provider {self.provider} built a {type(built).__name__}, which is no model: it needs name, identity, and either "
+                "async generate(request) and async aclose(), or max_batch and generate_batch(requests)"
+            )
+        return built
+
+
+def _check_settings(provider: str, make: Callable[..., Any], settings: Mapping[str, Any]) -> None:
+    allowed = [name for name in inspect.signature(make).parameters if name != "model"]
+    for name in settings:
+        if name not in allowed:
+            raise unknown(f"setting of provider {provider}", name, allowed)
+
+
+def resolve(
+    text: str, settings: Mapping[str, Any], name: str | None = None, *, only_possible: bool = True
+) -> list[Subject]:
+    """Return the subjects that `--model text` means: one, or two when the entry has a prompt of its own.
+
+    Raises UsageError for an unknown provider or alias, and for an alias none of whose ways is possible here; unless
+    `only_possible` is False, for an estimate that asks nobody needs no key: then its first way stands.
+    """
+    provider, slash, model = text.partition("/")
+    if slash and text not in entries():
+        if provider not in adapter_names():
+            raise unknown(
+                "provider",
+                provider,
+                adapter_names(),
+                "A model is an alias or provider/name: see `tcm-eval models list`.",
+            )
+        if not model:
+            raise UsageError(f"--model {text}: the part after '/' is empty. Example: server/qwen2.5-7b-instruct")
+        price = known_price(provider, model)
+        seen = trained_on(model)
+        return [Subject(name or text, provider, model, _reachable(provider, settings), trained_on=seen, price=price)]
+    if text not in entries():
+        if text in adapter_names():
+            raise UsageError(f"--model {text}: add the model's name after '/', for example {text}/NAME")
+        raise unknown(
+            "model", text, entries(), "Or provider/name, for example server/NAME: see `tcm-eval models list`."
+        )
+    return _from_entry(text, entries()[text], settings, name, only_possible=only_possible)
+
+
+def _reachable(provider: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings without an address, for providers that need none: --base-url is meant for the other --model."""
+    return {k: v for k, v in settings.items() if provider not in ("echo", "replay") or k not in ("base_url", "key_env")}
+
+
+def _from_entry(
+    alias: str, entry: Entry, settings: Mapping[str, Any], name: str | None, *, only_possible: bool
+) -> list[Subject]:
+    if entry.published_only:
+        raise UsageError(f"{alias} has no API and no weights: only its published numbers can be shown. {entry.notes}")
+    if entry.ways:
+        settings = _reachable(entry.ways[0].provider, settings)
+    if "base_url" in settings:  # the user says where it runs
+        way = next((w for w in entry.ways if w.provider == "server"), Way(provider="server", model=alias))
+    else:
+        way = _possible_way(alias, entry, only_possible=only_possible)
+    merged = {**_own_settings(way, settings), **settings}
+    model = way.model
+    if model.startswith("checkpoint:"):
+        model = str(checkpoint(model.removeprefix("checkpoint:")).resolve())
+    if model.startswith("package:"):
+        model = str(shipped(model.removeprefix("package:")))
+    price = None if "base_url" in settings else entry.price
+    known = (entry.max_tokens, tuple(dict.fromkeys((*entry.trained_on, *trained_on(model)))), price)
+    common = Subject(name or alias, way.provider, model, merged, None, *known)
+    if entry.own_system is None:
+        return [common]
+    return [common, Subject(f"{name or alias} (own prompt)", way.provider, model, merged, entry.own_system, *known)]
+
+
+def _possible_way(alias: str, entry: Entry, *, only_possible: bool) -> Way:
+    """Return the first way that is possible here, or unless `only_possible` the first; raise UsageError where there is none."""
+    reasons = {f"{way.provider}/{way.model}": obstacle(way) for way in entry.ways}
+    for way in entry.ways:
+        if not reasons[f"{way.provider}/{way.model}"]:
+            return way
+    if entry.ways and not only_possible:
+        return entry.ways[0]
+    tried = "".join(f"\n  - {way}: {reason}" for way, reason in reasons.items())
+    raise UsageError(
+        f"{alias} cannot be run here yet. Tried:{tried or ' nothing: it has no way declared.'}\n"
+        f"Ways out:\n  - serve it anywhere with an OpenAI-compatible server, then: "
+        f"tcm-eval run --model {alias} --base-url http://127.0.0.1:8000/v1 ...\n"
+        f"{_more_ways_out(entry)}"
+        f"  - name another model: see `tcm-eval models list`"
+    )
+
+
+def _more_ways_out(entry: Entry) -> str:
+    made = [way.model.partition(":")[2] for way in entry.ways if way.model.startswith("checkpoint:")]
+    keys = dict.fromkeys(way.settings["key_env"] for way in entry.ways if "key_env" in way.settings)
+    lines = [
+        f"  - train it here: tcm-eval train (its checkpoint {name} is then found by itself)\n" for name in made[:1]
+    ]
+    return "".join([*lines, *(f"  - set its key: export {key}=...\n" for key in keys)])
+
+
+def _own_settings(way: Way, stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the way's settings. A key that belongs to the way's own address never goes to one that the user states."""
+    if "base_url" not in stated:
+        return way.settings
+    return {key: value for key, value in way.settings.items() if key not in ("base_url", "key_env", "key_file")}
