@@ -222,7 +222,7 @@ def variables_of(name: str) -> dict[str, str]:
 def test_the_ready_workflows_parse_and_use_the_exit_codes() -> None:
     github = yaml.safe_load((ROOT / "docs" / "ci" / "github-actions.yml").read_text("utf-8"))
     always = [step for step in github["jobs"]["gate"]["steps"] if step.get("if") == "always()"]
-    assert len(always) == 2, "summary and reports are kept when the gate fails"
+    assert len(always) == 3, "answers, summary and reports are kept when the gate fails"
     gitlab = yaml.safe_load((ROOT / "docs" / "ci" / "gitlab-ci.yml").read_text("utf-8"))
     assert gitlab["gate"]["allow_failure"] == {"exit_codes": [4]}
     assert gitlab["gate"]["artifacts"]["reports"]["junit"] == "gate.xml"
