@@ -13,17 +13,19 @@ from collections.abc import Mapping, Sequence
 import aiohttp
 import orjson
 
-from harness.errors import Fatal, UsageError, unknown
+from harness.errors import Fatal, Transient, UsageError, unknown
 from harness.types import Request, Response
 from model_adapters._http import Chat, Place, address, endpoint, message, stated_key
 
 OWN_KEY = "TCM_EVAL_SERVER_KEY"
+REFUSALS = 3
+"""Answers of HTTP 500 to the first requests for a model that the server does not list: so many, and it is taken to have no such model."""
 
 
 class Server:
     """A model behind an OpenAI-compatible server. `metered` says that somebody counts our requests: there is a key."""
 
-    def __init__(self, place: Place, chat: Chat, served: str | None) -> None:
+    def __init__(self, place: Place, chat: Chat, served: str | None, listed: Sequence[str] | None) -> None:
         self.name = f"server/{place.model}"
         self.metered = place.key is not None
         self.identity: Mapping[str, str] = {
@@ -33,10 +35,31 @@ class Server:
             **({"served_as": served} if served else {}),
         }
         self._chat = chat
+        self._place = place
+        self._listed = listed
+        self._doubtful = served is None and listed is not None
+        self._refused = 0
 
     async def generate(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
-        return await self._chat.ask(request)
+        try:
+            response = await self._chat.ask(request)
+        except Transient as error:
+            self._refused += self._doubtful and str(error).startswith("HTTP 500")
+            if self._refused >= REFUSALS:
+                raise self._no_such_model(str(error)) from None
+            raise
+        self._doubtful = False
+        return response
+
+    def _no_such_model(self, said: str) -> Fatal:
+        """Return the error for a model that was asked for and never answered: `transformers serve` says 500 when it cannot load one."""
+        url, model = self._place.url, self._place.model
+        known = f"It lists {', '.join(self._listed[:20])}." if self._listed else "It gives no list of its models."
+        return Fatal(
+            f"{url} answered the first {REFUSALS} requests for '{model}' with {said}. Does it have that model? {known} A local "
+            "server that loads what it is asked for needs the checkpoint's own folder or a name on the hub; its log says more."
+        )
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -69,13 +92,17 @@ def build(
     url = address(given, key_env or OWN_KEY)
     key = stated_key(key_env, key_file) or os.environ.get(OWN_KEY) or None
     place = Place(url, model, key)
-    served = asyncio.run(_served(place)) if check else None
-    return Server(place, Chat(place, opens_with, connect_timeout, first_byte_timeout), served)
+    served, listed = asyncio.run(_served(place)) if check else (None, None)
+    return Server(place, Chat(place, opens_with, connect_timeout, first_byte_timeout), served, listed)
 
 
-async def _served(place: Place) -> str | None:
-    """Return the server's own version of the model from its list, None when it has no list."""
+async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:
+    """Return the server's own version of the model and the names that it lists, none where it has no list.
+
+    The names are None where they say nothing of what it has: elsewhere than on this machine a model that is not listed is an error.
+    """
     url, model = place.url, place.model
+    here = "127.0.0.1" in url or "localhost" in url
     headers = {"authorization": f"Bearer {place.key}"} if place.key else {}
     try:
         async with (
@@ -89,21 +116,22 @@ async def _served(place: Place) -> str | None:
     if status in (401, 403):
         why = place.hide(message(data.decode("utf-8", "replace")))
         raise Fatal(f"{url}: the key was refused (HTTP {status}: {why}).")
+    unlisted = () if here else None
     if status != 200:
-        return None
+        return None, unlisted
     try:
         listed = [one for one in orjson.loads(data)["data"] if isinstance(one, dict)]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return None
+        return None, unlisted
     names = [str(one.get("id")) for one in listed]
     matching = [one for one in listed if one.get("id") == model or str(one.get("id", "")).partition("@")[0] == model]
     if not matching:
-        if names and "127.0.0.1" not in url and "localhost" not in url:
+        if names and not here:
             raise _no_such_model(url, model, names)
-        return None  # local servers often answer to any name, or load a model on demand: the first answer tells
+        return None, names if here else None  # local servers often answer to any name, or load a model on demand
     one = matching[0]
     said = [f"{field}={one[field]}" for field in ("root", "owned_by") if one.get(field)]
-    return ",".join(said) or None
+    return ",".join(said) or None, None
 
 
 def _no_such_model(url: str, model: str, names: Sequence[str]) -> UsageError:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
 from typing import Any
 
 import pytest
 
 from harness.engine import answer
-from harness.errors import Fatal, RateLimited, Rejected, TooLong, Transient, UsageError
+from harness.errors import Fatal, RateLimited, Rejected, TooLong, Transient
 from harness.limits import Limits
 from harness.types import Failure, Image, Message, Request, Response, Sampling
-from model_adapters._http import faults
-from model_adapters.server import Server, build
+from model_adapters.server import build
 from tests.support.chat_server import ChatServer, Reply, Seen, said, serving
 
 ASK = Request((Message("system", "你是中医"), Message("user", "补气药是？")), Sampling(stop=("。",), max_tokens=9))
@@ -212,30 +210,6 @@ def test_images_are_sent_as_data() -> None:
     ]
 
 
-def test_a_server_that_is_not_there_is_fatal_with_a_question_back() -> None:
-    with pytest.raises(Fatal, match="cannot be reached"):
-        build("mock", base_url="http://127.0.0.1:9/v1")
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        (None, "Give --base-url"),
-        ("ftp://x", "expected http"),
-        ("http://key@host/v1", "does not belong into the address"),
-    ],
-)
-def test_a_wrong_address_is_refused(url: str | None, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        build("mock", base_url=url)
-
-
-def test_the_servers_own_version_is_part_of_the_identity() -> None:
-    with serving(lambda _s, _n: said("x"), models=["mock", "other"]) as server:
-        assert build("mock", base_url=server.url).identity["served_as"] == "owned_by=test"
-        assert isinstance(build("mock", base_url=server.url, check=False), Server)
-
-
 @pytest.mark.parametrize(
     ("text", "finish", "kept", "stop"),
     [
@@ -257,33 +231,3 @@ def test_a_stop_string_that_the_server_writes_past_is_cut(text: str, finish: str
 def test_of_several_stop_strings_the_first_in_the_text_counts() -> None:
     with serving(lambda _s, _n: said("一二三四")) as server:
         assert once(server, Request(ASK.messages, Sampling(stop=("四", "二")))).text == "一"
-
-
-def test_a_late_first_byte_and_a_silence_within_the_answer_are_worth_another_try(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    body = said("好").body
-    with serving(lambda _s, _n: Reply(body=body, delay=1.5)) as server, pytest.raises(Transient, match="no first byte"):
-        once(server, first_byte_timeout=0.2)
-    monkeypatch.setattr(faults, "SILENCE_S", 0.3)
-    with serving(lambda _s, _n: Reply(body=body, delay=1.0)) as server:
-        assert once(server).text == "好", "the wait for the first byte is no silence within an answer"
-    with serving(lambda _s, _n: Reply(body=body, stall=2.0)) as server, pytest.raises(Transient, match="silence for"):
-        once(server)
-
-
-def test_an_address_that_never_connects_is_given_up_soon() -> None:
-    with socket.socket() as full:  # a backlog that is full: further connections are neither accepted nor refused
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        crowd = [socket.socket() for _ in range(4)]
-        for one in crowd:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
-        try:
-            with pytest.raises(Transient, match=r"(?i)timeout"):
-                once(ChatServer(lambda _s, _n: said("x"), url=url), check=False, connect_timeout=0.3)
-        finally:
-            for one in crowd:
-                one.close()
