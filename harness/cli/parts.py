@@ -9,6 +9,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from harness.tables import FORMS
+
 if TYPE_CHECKING:
     from harness.plan import Encoder
 
@@ -98,9 +100,7 @@ def add_output(group: Any) -> None:
 
 def add_format(group: Any) -> None:
     """Add the form of a table."""
-    group.add_argument(
-        "--format", choices=("table", "markdown", "csv", "json", "latex"), default="table", help="default: table"
-    )
+    group.add_argument("--format", choices=FORMS, default="table", help="default: table")
 
 
 def add_printing(group: Any) -> None:

@@ -50,7 +50,13 @@ def _add_figures(commands: Any) -> None:
         "--format", default="png", metavar="NAMES", help="png, svg, pdf, separated by commas (default: png)"
     )
     figures.add_argument("--width", choices=("column", "page"), default="page", help="3.4 or 7 inches (default: page)")
-    figures.add_argument("--font-size", type=float, default=8.0, metavar="POINTS", help="5 to 10 in a column, 5 to 14 on a page (default: 8)")
+    figures.add_argument(
+        "--font-size",
+        type=float,
+        default=8.0,
+        metavar="POINTS",
+        help="5 to 10 in a column, 5 to 14 on a page (default: 8)",
+    )
     figures.add_argument("--language", choices=("zh", "en"), default="en", help="of the labels (default: en)")
     figures.add_argument(
         "--published",

@@ -1,0 +1,32 @@
+"""Tables as terminal text, Markdown, CSV, JSON and LaTeX. Every text from outside is neutralised for the form it goes into."""
+
+from __future__ import annotations
+
+from harness.tables.drawn import FORMS, Cell, Emphasis, Form, Table, render
+from harness.tables.harmless import (
+    code_markdown,
+    counted,
+    for_csv,
+    for_latex,
+    for_markdown,
+    plain_json,
+    printable,
+    shortened,
+)
+
+__all__ = [
+    "FORMS",
+    "Cell",
+    "Emphasis",
+    "Form",
+    "Table",
+    "code_markdown",
+    "counted",
+    "for_csv",
+    "for_latex",
+    "for_markdown",
+    "plain_json",
+    "printable",
+    "render",
+    "shortened",
+]
