@@ -12,19 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness import engine
+from harness import batch, engine
 from harness.engine import Batched
 from harness.errors import UsageError
-from harness.judge import Member, Panel, Wording, is_same, priced, question_of, shared_family, wording_from
+from harness.judge import Member, Panel, Wording, is_same, question_of, shared_family, wording_from
 from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, resolve
 from harness.pipeline import Done, Silent, Watch, one_by_one, reopen, score
 from harness.plan import Plan
-from harness.spending import PerMillion, gate_of, price_of, used_before
+from harness.spending import PerMillion, cost_of, gate_of, price_of, used_before
 from harness.store import Answers, Index, Writer, read_json, set_aside, write_json
 from harness.tables import counted
 from harness.types import BatchModel, Model, Sampling
-from harness.verdicts import FILE, Pass, panel_in, tallied, text_answers, used, with_panel
+from harness.verdicts import FILE, Pass, batch_place, batch_places, panel_in, tallied, text_answers, used, with_panel
 
 MAX_TOKENS = 4096
 """Tokens of a reply, unless the user or the judge's registry entry says otherwise."""
@@ -34,8 +34,9 @@ MAX_TOKENS = 4096
 class JudgeSpec:
     """What the user asked for; `price` and `max_failures` as in `RunSpec`.
 
-    The budget in `limits` is for all judges and sessions together. `add` keeps the judges that the run has; `ladder` puts their mark of meaning into Ladder-Score; `force` lets a model judge
-    itself; `fresh` sets earlier replies aside; `again` asks again where a reply could not be read.
+    The budget in `limits` is for all judges and sessions together. `add` keeps the judges that the run has; `ladder` puts their mark of
+    meaning into Ladder-Score; `force` lets a model judge itself; `fresh` sets earlier replies aside; `again` asks again where a reply could
+    not be read; `batch` asks through the provider's batch interface.
     """
 
     run: Path
@@ -51,6 +52,7 @@ class JudgeSpec:
     force: bool = False
     fresh: bool = False
     again: bool = False
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,11 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
     judge cannot be used. Whatever was said before an error is kept, and the same call goes on from there.
     """
     plan, subjects, panel = _prepared(spec)
+    if spec.batch:
+        _refuse_without_batches(subjects)
     if spec.fresh:
+        for place in batch_places(plan.folder):
+            batch.refuse_if_open(place, "tcm-eval judge with --batch and without --fresh")
         set_aside(plan.folder / FILE)
     notes: list[str] = []
     prices = {f"judge:{subject.name}": price_of(spec.price, subject, spec.limits) for subject in subjects}
@@ -110,7 +116,12 @@ def estimate(spec: JudgeSpec) -> str:
                 answers += 1
                 prompt += prompt_tokens(question_of(one.sample, one.answer, panel.wording, sampling).request)
         most_in, most_out = 2 * prompt + answers * sampling.max_tokens, 2 * answers * sampling.max_tokens
-        cost = f"{priced(price, most_in, most_out):,.2f}" if price else "unknown (no price: --price)"
+        cost = "unknown (no price: --price)"
+        if price:
+            told = {"tokens_in": most_in, "tokens_out": most_out}
+            halves = {f"batch_{name}": number for name, number in told.items()} if spec.batch else {}
+            cost = f"{batch.as_bought(price, {**told, **halves}):,.2f}"
+            cost += ", which is half the price" if spec.batch else ""
         lines.append(
             f"{subject.name}: {counted(answers, 'answer')} to judge; at most {2 * answers:,} requests (a reminder for each), "
             f"{most_in:,} tokens in and {most_out:,} out; cost at most {cost}"
@@ -157,6 +168,16 @@ def _refuse_another_name(panel: Panel, member: Member) -> None:
             raise UsageError(f"{member.name} is the judge {one.name} by another name: its marks would count twice")
 
 
+def _refuse_without_batches(subjects: Sequence[Subject]) -> None:
+    """Raise UsageError when one of the judges has no batch interface: before another one is paid."""
+    for subject in subjects:
+        model = engine.apart(subject.build)
+        try:
+            batch.interface(model, subject.name)
+        finally:
+            engine.settled((Batched(model) if isinstance(model, BatchModel) else model).aclose())
+
+
 def _relatives(candidate: Mapping[str, str], judged_by: Mapping[str, str], name: str) -> list[str]:
     family = shared_family(candidate, judged_by)
     if family is None:
@@ -175,7 +196,7 @@ def _left(limits: Limits, file: Path, prices: Mapping[str, PerMillion], role: st
         if other != role and other in prices:
             price = prices[other] or (0.0, 0.0)
             tokens = None if tokens is None else max(0, tokens - int(spent["tokens_in"] + spent["tokens_out"]))
-            cost = None if cost is None else max(0.0, cost - priced(price, spent["tokens_in"], spent["tokens_out"]))
+            cost = None if cost is None else max(0.0, cost - batch.as_bought(price, spent))
     return replace(limits, max_cost=cost, max_total_tokens=tokens)
 
 
@@ -186,7 +207,10 @@ def _ask(
     plan: Plan, spec: JudgeSpec, member: Member, model: Model | BatchModel, wording: Wording, watch: Watch
 ) -> Gate:
     """Ask one judge everything that it has not said yet; return the gate that the requests went through."""
-    path = plan.folder / FILE
+    path, place = plan.folder / FILE, batch_place(plan.folder, member, wording)
+    for other in batch_places(plan.folder, member):
+        if other != place or not spec.batch:
+            batch.refuse_if_open(other, "the same command as then, with --batch")
     asked, limits = one_by_one(model, spec.limits)
     with Writer(path) as writer, Index(plan.folder / "records.jsonl") as index:
         others = (
@@ -208,9 +232,16 @@ def _ask(
         watch.start(replace(plan, name=f"{member.name} judges {plan.name}", manifest=shown), have, [])
         earlier = used_before(used(path).get(member.role, {}), member.price)
         gate = gate_of(model, limits, spec.max_failures, sum(total.values()), member.price, earlier)
-        watch.follow(gate)
         try:
-            engine.settled(engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate))
+            if spec.batch:
+                told = (gate.limits, watch.tell, cost_of(member.price), earlier)
+                going = batch.run(
+                    asked, batch.interface(model, member.name), way.rounds(path), place, way.put, member.key, *told
+                )
+                _, gate.stopped = engine.settled(going)
+            else:
+                watch.follow(gate)
+                engine.settled(engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate))
         finally:
             watch.stop()
     return gate

@@ -31,7 +31,7 @@ from harness.store import SCHEMA, Answers, Index, Writer, encode_record, explain
 from harness.suites import Catalogue
 from harness.tables import Form, render
 from harness.types import BatchModel, Job, Model, Record
-from harness.verdicts import with_panel
+from harness.verdicts import batch_places, with_panel
 
 __all__ = [
     "Done",
@@ -108,9 +108,11 @@ def _prepare(
         runs.mkdir(parents=True, exist_ok=True)
     plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
     if spec.fresh:
-        batch.refuse_if_open(plan.folder, " and without --fresh")
+        batch.refuse_if_open(plan.folder, "the same command with --batch and without --fresh")
+        for place in batch_places(plan.folder):
+            batch.refuse_if_open(place, f"tcm-eval judge {plan.folder} with --batch")
     elif not spec.batch:
-        batch.refuse_if_open(plan.folder, "")
+        batch.refuse_if_open(plan.folder, "the same command with --batch")
     if spec.fresh and (plan.folder / "records.jsonl").exists():
         set_aside(plan.folder)
         plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.batch import TOKENS, as_bought, count_tokens
 from harness.engine import Todo
 from harness.judge import Answered, Chain, Member, Panel, Unread, Wording, question_of, tally
 from harness.plan import Plan
 from harness.prompts import judged
 from harness.score import read_job
-from harness.store import Answers, Index, Writer, encode_record, read
+from harness.store import Answers, Index, Writer, encode_record, file_name, read
 from harness.types import Failure, Job, Record, Response
 
 FILE = "judge.jsonl"
 """What judges said, one reply per line, beside the run's records."""
+
+
+def batch_places(folder: Path, member: Member | None = None) -> list[Path]:
+    """Return where the batches of a run's judges, or of one of them, are noted."""
+    named = f"{file_name(member.name)}-{'[0-9a-f]' * 10}" if member else "*"
+    return sorted((folder / "judging").glob(named))
+
+
+def batch_place(folder: Path, member: Member, wording: Wording) -> Path:
+    """Return where one judge's batches are noted: another place for other words, another budget of tokens and another identity."""
+    what = f"{member.key}|{wording.fingerprint}|{member.sampling}"
+    digest = hashlib.sha256(what.encode("utf-8", "replace")).hexdigest()[:10]
+    return folder / "judging" / f"{file_name(member.name)}-{digest}"
 
 
 def panel_in(folder: Path, manifest: Mapping[str, Any]) -> Panel | None:
@@ -48,7 +63,17 @@ def text_answers(plan: Plan, index: Index) -> Iterator[Answered]:
 def tallied(plan: Plan, index: Index) -> dict[str, Any] | None:
     """Return what stands under `judging` in a run's summary, None for a run that was not judged."""
     panel = next((part.panel for part in plan.parts if part.panel), None)
-    return tally(panel, text_answers(plan, index), used(plan.folder / FILE)) if panel else None
+    if panel is None:
+        return None
+    found = used(plan.folder / FILE)
+    spent: dict[str, dict[str, float | None]] = {}
+    for one in panel.members:
+        row = found.get(one.role, _unused())
+        batched = {name: n for name, n in row.items() if name.startswith("batch_")}
+        asked = {name: n for name, n in row.items() if name not in batched}
+        cost = as_bought(one.price, row) if one.price else None
+        spent[one.role] = {**asked, **(batched if any(batched.values()) else {}), "cost": cost}
+    return tally(panel, text_answers(plan, index), spent)
 
 
 def used(file: Path) -> dict[str, dict[str, float]]:
@@ -57,17 +82,18 @@ def used(file: Path) -> dict[str, dict[str, float]]:
     for record in read(file):
         if not isinstance(record.outcome, Response):
             continue
-        row = found.setdefault(
-            record.role, dict.fromkeys(("calls", "adopted", "tokens_in", "tokens_out", "seconds"), 0)
-        )
+        row = found.setdefault(record.role, _unused())
         if record.origin is not None:
             row["adopted"] += 1
             continue
         row["calls"] += 1
-        row["tokens_in"] += record.outcome.tokens_in
-        row["tokens_out"] += record.outcome.tokens_out
         row["seconds"] += record.outcome.seconds
+        count_tokens(record.outcome, row)
     return found
+
+
+def _unused() -> dict[str, float]:
+    return dict.fromkeys(("calls", "adopted", "tokens_in", "tokens_out", "seconds", *TOKENS), 0)
 
 
 # ------------------------------------------------------------------ what is still to be asked
@@ -128,6 +154,12 @@ class Pass:
             else:
                 if self.again and isinstance(_chain(job).question.read(replies[-1]), Unread):
                     yield Todo(job)
+
+    def rounds(self, file: Path) -> Iterator[Iterator[Todo]]:
+        """Yield what is to be asked, and, when that is answered and stands in `file`, the reminders: each a round of a batch."""
+        yield self.todo()
+        self.own, self.again = Answers([file]), False
+        yield (one for one in self.todo() if one.done)
 
     def put(self, record: Record, job: Job) -> None:
         """Write one reply, with what was read in it."""

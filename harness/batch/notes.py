@@ -47,13 +47,16 @@ def parts(folder: Path) -> list[Part]:
     return list(found.values())
 
 
-def refuse_if_open(folder: Path, why: str) -> None:
-    """Raise UsageError when questions of a run are with the provider: they are paid for, and asking them again would cost twice."""
+def refuse_if_open(folder: Path, how: str) -> None:
+    """Raise UsageError when questions of a run are with the provider: they are paid for, and asking them again would cost twice.
+
+    `how` names the command that collects them.
+    """
     out = [part for part in parts(folder) if not part.closed]
     if out:
         raise UsageError(
             f"{folder}: {sum(part.count for part in out):,} questions of this run are in {len(out)} batches at the provider. "
-            f"Collect them first: the same command with --batch{why}."
+            f"Collect them first: {how}."
         )
 
 

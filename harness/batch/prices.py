@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from harness.types import Response
+
+Number = TypeVar("Number", int, float)
 
 DISCOUNT = 0.5
 """What is left of the price of an answer that came through a batch interface."""
@@ -13,7 +16,7 @@ TOKENS = ("tokens_in", "tokens_out", "batch_tokens_in", "batch_tokens_out")
 """All tokens of prompts and of answers, and those among them that were bought through a batch interface."""
 
 
-def count_tokens(response: Response, tokens: dict[str, int]) -> None:
+def count_tokens(response: Response, tokens: dict[str, Number]) -> None:
     """Add one answer's tokens to those counted under the names of `TOKENS`."""
     for kind, number in (("tokens_in", response.tokens_in), ("tokens_out", response.tokens_out)):
         tokens[kind] += number

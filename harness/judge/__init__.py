@@ -4,7 +4,7 @@ from harness.judge.itself import is_same, shared_family
 from harness.judge.panel import Member, Opinion, Panel
 from harness.judge.question import Chain, Question, question_of
 from harness.judge.signs import signs
-from harness.judge.tally import Answered, priced, tally
+from harness.judge.tally import Answered, tally
 from harness.judge.verdict import Unread, Verdict
 from harness.judge.wording import Wording, wording_from
 
@@ -19,7 +19,6 @@ __all__ = [
     "Verdict",
     "Wording",
     "is_same",
-    "priced",
     "question_of",
     "shared_family",
     "signs",

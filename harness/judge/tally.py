@@ -80,8 +80,8 @@ class _Task:
         return {**counts, "agreement": {"criteria": self.criteria.as_row(), "meaning": self.meaning.as_row()}}
 
 
-def tally(panel: Panel, answered: Iterable[Answered], used: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Return what stands under `judging` in a run's summary; `used` is what each judge took, by its role."""
+def tally(panel: Panel, answered: Iterable[Answered], used: Mapping[str, Mapping[str, float | None]]) -> dict[str, Any]:
+    """Return what stands under `judging` in a run's summary; `used` is what each judge took and cost, by its role."""
     counts = {one.name: _Count() for one in panel.members}
     tasks: dict[str, _Task] = {}
     for one in answered:
@@ -90,27 +90,20 @@ def tally(panel: Panel, answered: Iterable[Answered], used: Mapping[str, Mapping
             counts[opinion.member.name].add(opinion)
         tasks.setdefault(one.sample.task, _Task()).add(one.answer, opinions)
     return {
-        "judges": [_judge(one, counts[one.name], used.get(one.role, {})) for one in panel.members],
+        "judges": [_judge(one, counts[one.name], used[one.role]) for one in panel.members],
         "prompt": panel.wording.fingerprint,
         "ladder": panel.ladder,
         "tasks": {task: found.as_row() for task, found in tasks.items()},
     }
 
 
-def _judge(member: Member, count: _Count, used: Mapping[str, float]) -> dict[str, Any]:
+def _judge(member: Member, count: _Count, used: Mapping[str, float | None]) -> dict[str, Any]:
     names = ("verdicts", "reminded", "unread", "refused", "missing")
-    spent = {name: used.get(name, 0) for name in ("calls", "adopted", "tokens_in", "tokens_out", "seconds")}
-    cost = None if member.price is None else priced(member.price, spent["tokens_in"], spent["tokens_out"])
     return {
         "name": member.name,
         "identity": dict(member.identity),
         **{name: getattr(count, name) for name in names},
         "versions": sorted(count.versions),
         "not_accepted": sorted(count.not_accepted),
-        "usage": {**spent, "cost": cost},
+        "usage": dict(used),
     }
-
-
-def priced(price: tuple[float, float], tokens_in: float, tokens_out: float) -> float:
-    """Return what so many tokens cost; `price` is for a million tokens in and out."""
-    return (tokens_in * price[0] + tokens_out * price[1]) / 1e6

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import Any
 
 from harness.plan.part import VERSION, Part
 from harness.plan.selection import Selection
-from harness.store import SCHEMA, read_json, write_json
+from harness.store import SCHEMA, file_name, read_json, write_json
 from harness.suites import Catalogue
 from harness.types import Job
 
@@ -72,8 +71,7 @@ def open_plan(
         "selection": asdict(selection),
     }
     digest = hashlib.sha256(json.dumps(determined, sort_keys=True, default=dict).encode()).hexdigest()[:10]
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[-60:] or "model"
-    plan = Plan(name, identity, parts, selection, catalogue, runs / f"{safe}-{digest}")
+    plan = Plan(name, identity, parts, selection, catalogue, runs / f"{file_name(name)}-{digest}")
     path = plan.folder / "manifest.json"
     if path.exists():
         plan.manifest = read_json(path)

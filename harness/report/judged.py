@@ -57,6 +57,10 @@ def _judges(judging: Mapping[str, Any]) -> Table:
     notes = ["unread: no verdict after a reminder; missing: not answered yet. Neither counts as a mark."]
     if any(one["missing"] for one in judging["judges"]):
         notes.append("INCOMPLETE: run tcm-eval judge again to ask for what is missing.")
+    for one in judging["judges"]:
+        if "batch_tokens_in" in one["usage"]:
+            told = f"{one['usage']['batch_tokens_in']:,} tokens in and {one['usage']['batch_tokens_out']:,} out"
+            notes.append(f"{one['name']}: through the provider's batch interface, at half the price: {told}")
     notes += [
         f"{j['name']} did not accept: {', '.join(j['not_accepted'])}" for j in judging["judges"] if j["not_accepted"]
     ]

@@ -17,7 +17,16 @@ from harness.store.lines import (
     read_lines,
     read_scores,
 )
-from harness.store.writing import StorageError, Writer, explain, read_json, set_aside, write_json, write_lines
+from harness.store.writing import (
+    StorageError,
+    Writer,
+    explain,
+    file_name,
+    read_json,
+    set_aside,
+    write_json,
+    write_lines,
+)
 
 __all__ = [
     "SCHEMA",
@@ -30,6 +39,7 @@ __all__ = [
     "encode_record",
     "encode_score",
     "explain",
+    "file_name",
     "read",
     "read_json",
     "read_lines",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,11 @@ def set_aside(path: Path) -> None:
         number += 1
     if path.exists():
         path.rename(old)
+
+
+def file_name(text: str) -> str:
+    """Return a model's name as it may stand in that of a folder: what could harm becomes a hyphen."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[-60:] or "model"
 
 
 def write_lines(path: Path, pieces: Iterable[bytes]) -> None:
