@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from harness.limits.health import Health
 from harness.limits.pace import Pace
+from harness.limits.stated import NOTHING_USED, Limits, Used
 from harness.types import Failure, Request, Response
 
 CUT, START = 0.7, 4.0
@@ -22,39 +23,8 @@ CATCH_UP = 0.05
 """Seconds that a request may be late (a timer's unevenness, a busy machine) without the next ones being put off too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How hard to push. Times are seconds; `timeout` covers one attempt; None and 0 mean no limit.
-
-    `patience`: while the provider answers nobody, attempts do not count for so long, and then the run stops; with 0 it goes on. `adaptive` None: from the first request on for
-    metered providers, for others from the first "slow down" on. `max_cost` is in the price's currency; like `max_total_tokens` it
-    holds for the whole run, over all its sessions.
-    """
-
-    in_flight: int = 64
-    attempts: int = 6
-    timeout: float = 300.0
-    backoff: float = 1.0
-    longest_backoff: float = 60.0
-    patience: float = 0.0
-    rpm: float = 0.0
-    tpm: float = 0.0
-    adaptive: bool | None = None
-    max_total_tokens: int | None = None
-    max_cost: float | None = None
-    max_failures: int | None = None
-
-
 class Stopped(Exception):
     """A limit of the whole run is reached: no more requests."""
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """What earlier sessions of a run have used: tokens of prompts and answers, and what they cost as they were bought."""
-
-    tokens: int = 0
-    spent: float = 0.0
 
 
 @dataclass(slots=True)
@@ -81,7 +51,7 @@ class Gate:
         cost: Callable[[float, float], float] | None = None,
         *,
         metered: bool = False,
-        earlier: Used = Used(),
+        earlier: Used = NOTHING_USED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = limits

@@ -9,12 +9,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from harness.limits.stated import Limits
 from harness.tables import printable
-
-if TYPE_CHECKING:
-    from harness.limits.gate import Limits
 
 RECENT = 50
 """The share of attempts that came to nothing is taken over about so many."""
