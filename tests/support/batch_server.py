@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from tests.support.chat_server import Reply, said
+from tests.support.chat_server import Reply, listening, said
 from tests.support.protocols import said_by_anthropic, said_by_responses
 
 Fate = Callable[[str, str], Reply | str]
@@ -247,27 +247,9 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-class Quiet(ThreadingHTTPServer):
-    """Says nothing of clients that go away: they are part of the tests."""
-
-    daemon_threads = True
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @contextmanager
 def serving_batches(provider: str, fate: Fate = fine, **settings: Any) -> Iterator[BatchServer]:
     """Run a server of one provider's protocol on a free port of 127.0.0.1 for the length of the block."""
     state = BatchServer(provider, fate, **settings)
-    handler = type("Bound", (Handler,), {"state": state, "lock": threading.Lock()})
-    server = Quiet(("127.0.0.1", 0), handler)
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with listening(type("Bound", (Handler,), {"state": state, "lock": threading.Lock()})) as state.url:
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

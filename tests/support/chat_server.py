@@ -122,19 +122,29 @@ def serving(answer: Callable[[Seen, int], Reply], models: list[str] | None = Non
                 data = data[len(data) // 2 :]
             self.wfile.write(data)
 
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 256
+    with listening(Handler) as root:
+        state.url = f"{root}/v1"
+        yield state
 
-        def handle_error(self, *_: object) -> None:
-            """A client that goes away is part of the tests."""
 
-    server = Quiet(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_port}/v1"
+class Quiet(ThreadingHTTPServer):
+    """Says nothing of clients that go away: they are part of the tests."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Run a server on a free port of 127.0.0.1 for the length of the block; yield its address."""
+    server = Quiet(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield state
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
