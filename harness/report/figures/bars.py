@@ -36,7 +36,7 @@ def draw(numbers: Numbers, look: Look) -> Any:
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(0, 1.14)  # room for the digits beside a bar that is full
     axes.set_xticks([0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    axes.set_xlabel(f"{look.say('score')} ({numbers.suite}, {look.say('interval')})")
+    axes.set_xlabel(f"{look.say('score')} ({numbers.suite}, {look.say('interval')})", loc="right")
     axes.grid(visible=True, axis="x")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

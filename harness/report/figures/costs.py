@@ -78,7 +78,7 @@ def _scatter(runs: Sequence[Run], suite: str, found: dict[str, tuple[str, Point]
     columns = [metric, *sorted(taken_by - {TOKENS}), *sorted(taken_by & {TOKENS})]
     notes: list[Note] = [("priced", {})] if taken_by - {TOKENS} else []
     notes.append(("usage", {}))
-    notes += [("silent", {"models": ", ".join(silent)})] if silent else []
+    notes += [("silent", {"models": "; ".join(silent)})] if silent else []
     best_first = ordered(rows, [metric])
     notes += [*left_out(left, runs, metric), *marks(best_first, [], suite, runs)]
     return Numbers(suite, metric, columns, best_first, notes)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import Any
 
-from harness.report.figures.look import COLOURS, GREY, MARKS, Look, finish, new, origin_handles, sentences
+from harness.report.figures.look import COLOURS, GREY, MARKS, Look, ems, finish, fitting, new, origin_handles, sentences
 from harness.report.figures.numbers import Numbers, Point
 
 
 def draw(numbers: Numbers, look: Look) -> Any:
     """Return small multiples: models in one order in every panel, measured ones first; a dotted line is what guessing gives."""
-    across = min(len(numbers.columns), 2 if look.width == "column" else 4)
+    across = min(len(numbers.columns), 2 if look.width == "column" or look.size > 10 else 4)
     down = -(-len(numbers.columns) // across)
     step = look.size * (1.12 if look.width == "column" else 1.3) / 72
     heads = max(_head(numbers, column, look).count("\n") for column in numbers.columns) * look.size * 1.2 / 72
@@ -22,8 +22,10 @@ def draw(numbers: Numbers, look: Look) -> Any:
     )
     panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).ravel().tolist()
     low, high = _scale(numbers)
+    names = max(ems(look.name(row.label)) for row in numbers.rows) * look.small
+    room = (look.inches * 72 - names) / across - 6
     for axes, column in zip(panels, numbers.columns, strict=False):
-        _panel(axes, numbers, column, look)
+        _panel(axes, numbers, column, look, room)
     for axes in panels[len(numbers.columns) :]:
         axes.set_visible(False)
     for axes in panels[len(numbers.columns) - across : len(numbers.columns)]:
@@ -32,6 +34,7 @@ def draw(numbers: Numbers, look: Look) -> Any:
     first = panels[0]
     first.set_xlim(low, high)
     first.set_ylim(len(numbers.rows) - 0.4, -0.6)
+    first.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     first.set_yticks(range(len(numbers.rows)), [look.name(row.label) for row in numbers.rows])
     for axes in panels:
         axes.tick_params(axis="y", labelsize=look.small)
@@ -68,8 +71,10 @@ def _head(numbers: Numbers, column: str, look: Look) -> str:
     return f"{look.drawable(f'{look.say(tag).capitalize()} {value}')}{between}n = {max(counts)}"
 
 
-def _panel(axes: Any, numbers: Numbers, column: str, look: Look) -> None:
-    axes.set_title(_head(numbers, column, look), fontsize=look.size, pad=3, loc="left")
+def _panel(axes: Any, numbers: Numbers, column: str, look: Look, room: float) -> None:
+    """Draw one panel, `room` points wide."""
+    head = _head(numbers, column, look)
+    axes.set_title(head, fontsize=fitting(look.size, max(head.split("\n"), key=ems), room), pad=3, loc="left")
     axes.grid(visible=True, axis="x")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)

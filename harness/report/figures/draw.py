@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from harness.errors import UsageError, unknown
 from harness.report.figures import bars, dots, fonts, heat, position, radar, scatter
 from harness.report.figures.costs import by_cost, by_tokens
-from harness.report.figures.look import Look, Width
+from harness.report.figures.look import INCHES, Look, Width
 from harness.report.figures.numbers import (
     MEAN,
     Numbers,
@@ -24,7 +24,9 @@ from harness.store import explain
 
 Format = Literal["png", "svg", "pdf"]
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
-SIZES = (5.0, 24.0)
+SIZES: Mapping[Width, tuple[float, float]] = {"column": (5.0, 10.0), "page": (5.0, 14.0)}
+"""Points of type that a figure of each width can hold."""
+
 Draw = Callable[[Numbers, Look], Any]
 
 
@@ -75,8 +77,12 @@ def draw(runs: Sequence[Run], published: Sequence[Published], folder: Path, want
     Raises UsageError when matplotlib is missing, when a setting is out of range or when there is nothing to draw, and
     StorageError when the folder cannot be written.
     """
-    if not SIZES[0] <= wanted.size <= SIZES[1]:
-        raise UsageError(f"--font-size {wanted.size:g}: choose {SIZES[0]:g} to {SIZES[1]:g} points")
+    low, high = SIZES[wanted.width]
+    if not low <= wanted.size <= high:
+        raise UsageError(
+            f"--font-size {wanted.size:g}: choose {low:g} to {high:g} points for --width {wanted.width} "
+            f"({INCHES[wanted.width]:g} inches)"
+        )
     try:
         import matplotlib
     except ImportError:

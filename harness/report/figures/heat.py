@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.report.figures.look import HATCH, Look, ems, finish, new, sentences
+from harness.report.figures.look import HATCH, Look, ems, finish, fitting, new, sentences
 from harness.report.figures.numbers import MEAN, Numbers
 
 
@@ -21,19 +21,22 @@ def draw(numbers: Numbers, look: Look) -> Any:
     axes = figure.add_subplot()
     places = [i + (gap if i >= ours else 0.0) for i in range(len(rows))]
     shades = _shades()
+    names = [look.name(row.label) for row in rows]
+    size = _digits(look, max(map(ems, names)), len(columns))
     for place, row in zip(places, rows, strict=True):
         for x, column in enumerate(columns):
-            _cell(axes, x + (0.2 if column == MEAN else 0.0), place, row.points.get(column), shades, look)
+            _cell(axes, (x + (0.2 if column == MEAN else 0.0), place), row.points.get(column), shades, look, size)
     last = len(columns) + (0.2 if MEAN in columns else 0.0)
     axes.set_xlim(-0.5, last - 0.5)
     axes.set_ylim(len(rows) + gap - 0.5, -0.5)
-    axes.set_yticks(places, [look.name(row.label) for row in rows])
+    axes.set_yticks(places, names)
     marks = [x + (0.2 if column == MEAN else 0.0) for x, column in enumerate(columns)]
     axes.set_xticks(marks, [look.say(name) for name in columns], rotation=40, ha="left", rotation_mode="anchor")
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False, pad=2)
     axes.spines[:].set_visible(False)
     bar = figure.colorbar(shades, ax=axes, location="bottom", aspect=45, pad=0.015, fraction=0.04)
     bar.set_label(f"{look.say(numbers.metric)} ({numbers.suite})", fontsize=look.size)
+    bar.set_ticks([0.0, 0.5, 1.0], labels=["0", "0.5", "1"])
     bar.ax.tick_params(labelsize=look.small, length=2)
     bar.outline.set_visible(False)
     handles = [
@@ -52,14 +55,25 @@ def _shades() -> Any:
     return ScalarMappable(Normalize(0.0, 1.0), colormaps["cividis"])
 
 
-def _cell(axes: Any, x: float, y: float, point: Any, shades: Any, look: Look) -> None:
+def _digits(look: Look, names: float, columns: int) -> float:
+    """Return the digits' size in points: that of notes, or what fits into a cell beside names of so many ems."""
+    cell = (look.inches * 72 - names * look.size * 1.1 - 10) / (columns + 0.5)
+    return fitting(look.small, _written(0.0, look), 0.95 * cell)
+
+
+def _written(value: float, look: Look) -> str:
+    return f"{value:.2f}" if look.width == "column" else f"{value:.3f}"
+
+
+def _cell(axes: Any, at: tuple[float, float], point: Any, shades: Any, look: Look, size: float) -> None:
     from matplotlib.patches import Rectangle
 
+    x, y = at
     if point is None:
-        axes.text(x, y, "–", ha="center", va="center", color="#777777", fontsize=look.small)
+        axes.text(x, y, "–", ha="center", va="center", color="#777777", fontsize=size)
         return
     red, green, blue, _ = colour = shades.to_rgba(point.value)
-    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.46  # where black and white stand out alike
     ink = "white" if dark else "black"
     axes.add_patch(
         Rectangle(
@@ -73,5 +87,4 @@ def _cell(axes: Any, x: float, y: float, point: Any, shades: Any, look: Look) ->
         )
     )
     behind = {"facecolor": colour, "edgecolor": "none", "pad": 0.5} if point.origin != "run" else None
-    digits = f"{point.value:.2f}" if look.width == "column" else f"{point.value:.3f}"
-    axes.text(x, y, digits, ha="center", va="center", color=ink, fontsize=look.small, bbox=behind)
+    axes.text(x, y, _written(point.value, look), ha="center", va="center", color=ink, fontsize=size, bbox=behind)

@@ -16,7 +16,10 @@ INCHES: Mapping[Width, float] = {"column": 3.4, "page": 7.0}
 """Widths of one and of two columns of a journal page."""
 
 NAMES: Mapping[Width, float] = {"column": 13.0, "page": 19.0}
-"""How wide a model's name may be drawn, in units of its font size."""
+"""How wide a model's name may be drawn at most, in units of its font size."""
+
+SHARE = 0.42
+"""The most of a figure's width that names may take."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette without yellow: told apart with every kind of colour blindness."""
@@ -52,7 +55,8 @@ class Look:
 
     def name(self, text: str) -> str:
         """Return a model's name as it is drawn: not too wide, its end kept, all characters with a glyph."""
-        return narrowed(self.drawable(text).strip(), NAMES[self.width])
+        room = SHARE * self.inches * 72 / self.size
+        return narrowed(self.drawable(text).strip(), min(NAMES[self.width], room))
 
     def settings(self) -> dict[str, Any]:
         """Return matplotlib's settings for these figures."""
@@ -70,12 +74,17 @@ class Look:
             "grid.linewidth": 0.4,
             "grid.color": "#d5d5d5",
             "hatch.linewidth": 0.5,
-            "axes.unicode_minus": False,
+            "axes.unicode_minus": True,
             "text.parse_math": False,  # a name with two dollar signs is a name
             "pdf.fonttype": 42,
             "svg.fonttype": "path",
             "svg.hashsalt": "tcm-eval",
         }
+
+
+def fitting(size: float, text: str, room: float) -> float:
+    """Return the size at which a text is no wider than `room`; all in points."""
+    return min(size, room / max(1.0, ems(text) * 1.25))
 
 
 def ems(text: str) -> float:
@@ -100,16 +109,31 @@ def _fitting(text: str, width: float) -> str:
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Return a text in lines of at most `width` ems; Latin words stay whole, Chinese breaks anywhere but before a stop."""
-    pieces = re.findall(
-        "[^\u2e80-\uffff ]+\u00a0[\u2e80-\uffff]|[^\u2e80-\uffff ]+ *|[\u2e80-\uffff][。，：；）、]* *| +", text
-    )
+    """Return a text in lines of at most `width` ems.
+
+    Latin words stay whole unless one is wider than a line; Chinese breaks anywhere but before a stop and after an opening bracket.
+    """
     lines = [""]
-    for piece in pieces:
+    for piece in (part for found in _PIECES.findall(text) for part in _parts(found, width)):
         if lines[-1] and ems((lines[-1] + piece).rstrip()) > width:
             lines.append("")
         lines[-1] += piece
     return [line.rstrip() for line in lines]
+
+
+_PIECES = re.compile(
+    "[^\u2e80-\uffff ]+\u00a0[\u2e80-\uffff]|[^\u2e80-\uffff ]+ *|[（《「]*[\u2e80-\uffff][。，：；）、》」]* *| +"
+)
+
+
+def _parts(word: str, width: float) -> list[str]:
+    """Return a word as it is, or in pieces of at most `width` ems."""
+    parts = []
+    while ems(word.rstrip()) > width and len(word) > 1:
+        head = _fitting(word, width) or word[0]
+        parts.append(head)
+        word = word[len(head) :]
+    return [*parts, word]
 
 
 def new(look: Look, height: float) -> Any:
@@ -146,6 +170,7 @@ def finish(figure: Any, look: Look, legends: Sequence[Sequence[Any]], notes: Seq
         note.set_in_layout(False)
     rect = (0.0, bottom / total, 1.0, 1.0 - (bottom + top) / total)
     figure.get_layout_engine().set(rect=rect, w_pad=0.03, h_pad=0.03)
+    figure.draw_without_rendering()  # the layout settles with the second drawing: after one alone a label may be cut off
     return figure
 
 

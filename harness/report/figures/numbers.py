@@ -174,8 +174,16 @@ def alike(runs: Sequence[Run], suite: str, metric: str) -> tuple[list[Run], list
 def left_out(left: Sequence[Run], runs: Sequence[Run], metric: str) -> list[Note]:
     """Return a note on the runs that were asked in another way, if there are any."""
     names = labels(runs)
-    said = ", ".join(names[str(run.folder)] for run in left)
+    said = "; ".join(names[str(run.folder)] for run in left)
     return [("left", {"metric": metric, "models": said})] if left else []
+
+
+def without(runs: Sequence[Run], suite: str, metric: str) -> list[Note]:
+    """Return a note on the runs of a suite that have no number of a metric, if there are any."""
+    names = labels(runs)
+    mine = [run for run in runs if has_suite(run, suite)]
+    lacking = [names[str(r.folder)] for r in mine if (overall(r, suite, metric).get("micro") or {}).get("mean") is None]
+    return [("missing", {"metric": metric, "models": "; ".join(lacking)})] if lacking else []
 
 
 def absent(
@@ -192,7 +200,7 @@ def absent(
     for metric in present:
         lacking = [row.label for row in rows if metric not in row.points] + without
         if lacking:
-            notes.append(("missing", {"metric": metric, "models": ", ".join(dict.fromkeys(lacking))}))
+            notes.append(("missing", {"metric": metric, "models": "; ".join(dict.fromkeys(lacking))}))
     return notes
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.report.figures.look import COLOURS, Look, finish, new
+from harness.report.figures.look import COLOURS, Look, ems, finish, fitting, new
 from harness.report.figures.numbers import Numbers, Point, Row, labels
 from harness.report.results import Run
 
 BIAS = "position_bias"
 _WORDS: Mapping[str, tuple[str, str]] = {
     BIAS: ("Position bias", "位置偏差"),
-    "surplus": ("chosen − right", "所选 − 正确"),
-    "share": ("share of answers", "占回答的比例"),
     "rotated": (
-        "{task}, each question in {k} rotations of its options; lines are 95% intervals.",
-        "{task}，每题按选项的 {k} 种轮换提问；横线为 95% 置信区间。",
+        "{task}, each question in {k} rotations of its options; lines are 95% intervals. By letter: the share of answers that choose it, "
+        "less the share of right answers there.",
+        "{task}，每题按选项的 {k} 种轮换提问；横线为 95% 置信区间。各字母：选择该字母的回答比例，减去正确答案在该处的比例。",
     ),
     "number": (
         "Position bias: the share of answers that would have to move to another letter; the tick is what chance alone would show.",
@@ -46,7 +45,7 @@ def by_position(runs: Sequence[Run], suite: str) -> Iterator[tuple[str, Numbers]
         letters = list(dict.fromkeys(letter for run in most for letter in run.summary["position"][task]["places"]))
         left = [names[str(run.folder)] for group in groups.values() if group is not most for run in group]
         notes = [("rotated", {"task": task, "k": str(_rotations(most[0], task))}), ("number", {})]
-        notes += [("left", {"models": ", ".join(left)})] if left else []
+        notes += [("left", {"models": "; ".join(left)})] if left else []
         yield task.partition("/")[2], Numbers(suite, BIAS, [*sorted(letters), BIAS], rows, notes)
 
 
@@ -74,9 +73,9 @@ def _row(run: Run, task: str, names: Mapping[str, str], suite: str) -> Row:
 def draw(numbers: Numbers, look: Look) -> Any:
     """Return a panel a letter and one of the bias, a dot a model with its interval; the letters' panels share one scale."""
     columns = list(numbers.columns)
-    across = min(len(columns), 3 if look.width == "column" else 6)
+    across = min(len(columns), 3 if look.width == "column" or look.size > 9 else 6)
     down = -(-len(columns) // across)
-    figure = new(look, down * (len(numbers.rows) * look.size * 1.4 + look.size * 4.2) / 72 + 0.1)
+    figure = new(look, down * (len(numbers.rows) * look.size * 1.4 + look.size * 3.0) / 72 + 0.1)
     panels = figure.subplots(down, across, sharey=True, squeeze=False).ravel().tolist()
     for axes in panels[len(columns) :]:
         axes.set_visible(False)
@@ -89,8 +88,12 @@ def draw(numbers: Numbers, look: Look) -> Any:
         if e
     ]
     reach = max(0.05, 1.1 * max(ends, default=0.0))
+    names = max(ems(look.name(row.label)) for row in numbers.rows) * look.small
+    room = (look.inches * 72 - names) / across - 6
     for axes, column in zip(panels, columns, strict=False):
         _panel(axes, numbers, column, look, reach)
+        name = _say(look, column) if column == BIAS else column
+        axes.set_title(name, fontsize=fitting(look.size, name, room), pad=3, loc="left")
     panels[0].set_ylim(len(numbers.rows) - 0.4, -0.6)
     panels[0].set_yticks(range(len(numbers.rows)), [look.name(row.label) for row in numbers.rows])
     notes = [look.drawable(_say(look, key, values)) for key, values in numbers.notes]
@@ -98,22 +101,23 @@ def draw(numbers: Numbers, look: Look) -> Any:
 
 
 def _panel(axes: Any, numbers: Numbers, column: str, look: Look, reach: float) -> None:
-    axes.set_title(_say(look, column) if column == BIAS else column, fontsize=look.size, pad=3, loc="left")
-    axes.set_xlabel(_say(look, "share" if column == BIAS else "surplus"), labelpad=1)
     axes.tick_params(axis="y", length=0, labelsize=look.small)
     axes.tick_params(axis="x", labelsize=look.small)
     axes.grid(visible=True, axis="x")
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.locator_params(axis="x", nbins=3)
     if column == BIAS:
         top = max(
             (p.value if p.high is None else p.high for p in (row.points[BIAS] for row in numbers.rows)), default=0
         )
-        axes.set_xlim(0, max(0.05, 1.08 * top))
+        end = max(0.05, 1.08 * top)
+        axes.set_xlim(0, end)
+        axes.set_xticks([0, _step(end)])
     else:
         axes.set_xlim(-reach, reach)
+        axes.set_xticks([-_step(reach), 0, _step(reach)])
         axes.axvline(0, color="#444444", linewidth=0.8)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\u2212"))
     for place, row in enumerate(numbers.rows):
         point = row.points.get(column)
         if point is None:
@@ -123,6 +127,11 @@ def _panel(axes: Any, numbers: Numbers, column: str, look: Look, reach: float) -
         axes.plot(point.value, place, linestyle="", marker="o", markersize=3.6, color=COLOURS[0], zorder=3)
         if point.chance is not None:
             axes.plot([point.chance] * 2, [place - 0.3, place + 0.3], color=COLOURS[1], linewidth=1.0)
+
+
+def _step(end: float) -> float:
+    """Return the round number at about two thirds of the way to an axis' end."""
+    return next(step for step in (0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02) if step <= 0.8 * end)
 
 
 def _say(look: Look, key: str, values: Mapping[str, str] | None = None) -> str:

@@ -58,7 +58,7 @@ def _style(row: Row, number: int) -> dict[str, Any]:
 def _line(axes: Any, row: Row, names: list[str], angles: list[float], style: dict[str, Any], *, band: bool) -> None:
     """Draw one model, with its intervals as a `band` where asked. A discipline without a number leaves a gap: its neighbours are not joined across it."""
     values = [row.points[name].value if name in row.points else float("nan") for name in names]
-    axes.plot([*angles, angles[0]], [*values, values[0]], zorder=3 if row.ours else 2, **style)
+    axes.plot([*angles, angles[0]], [*values, values[0]], zorder=3 if row.ours else 2, clip_on=False, **style)
     if row.ours and band:
         bounds = [(row.points[n].low, row.points[n].high) if n in row.points else (None, None) for n in names]
         ring = [*zip(angles, bounds, strict=True), (2 * pi, bounds[0])]
@@ -69,7 +69,15 @@ def _line(axes: Any, row: Row, names: list[str], angles: list[float], style: dic
                 )
     stated = [(a, row.points[n].value) for a, n in zip(angles, names, strict=True) if _stated(row, n)]
     if stated:
-        axes.plot(*zip(*stated, strict=True), linestyle="", marker="D", markersize=3.4, color=style["color"], zorder=4)
+        axes.plot(
+            *zip(*stated, strict=True),
+            linestyle="",
+            marker="D",
+            markersize=3.4,
+            color=style["color"],
+            zorder=4,
+            clip_on=False,
+        )
 
 
 def _stated(row: Row, name: str) -> bool:

@@ -7,14 +7,17 @@ from typing import Any
 from harness.report.figures.look import COLOURS, MARKERS, Look, finish, new, sentences
 from harness.report.figures.numbers import COST, TOKENS, Numbers, Row
 
+TICKS = 5
+"""So many labels fit under a panel."""
+
 
 def draw(numbers: Numbers, look: Look) -> Any:
     """Return the scatter with scores and their 95 % intervals; a panel for each currency and one for tokens, on logarithmic scales."""
     from matplotlib.lines import Line2D
 
     kinds = list(numbers.columns[1:])
-    stacked = look.width == "column"
-    height = look.inches * (0.62 if stacked else 0.45)
+    stacked = look.width == "column" or look.size > 10
+    height = min(look.inches, 5.0) * (0.62 if stacked else 0.63)
     figure = new(look, height * (len(kinds) if stacked else 1))
     across = {"nrows": len(kinds)} if stacked else {"ncols": len(kinds)}
     panels = figure.subplots(**across, sharey=True, squeeze=False).ravel().tolist()
@@ -29,12 +32,13 @@ def draw(numbers: Numbers, look: Look) -> Any:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     for axes in panels if stacked else panels[:1]:
-        axes.set_ylabel(f"{look.say(numbers.metric)} ({numbers.suite},\n{look.say('interval')})")
+        axes.set_ylabel(look.say(numbers.metric))
     handles = [
         Line2D([], [], linestyle="", label=look.name(row.label), **style)
         for row, style in zip(numbers.rows, styles, strict=True)
     ]
-    return finish(figure, look, [handles], sentences(numbers, look))
+    about = look.say("about", {"suite": numbers.suite})
+    return finish(figure, look, [handles], [about, *sentences(numbers, look)])
 
 
 def _style(number: int) -> dict[str, Any]:
@@ -64,12 +68,16 @@ def _scale(axes: Any, places: list[float]) -> None:
 
 def _label(kind: str, look: Look, *, alone: bool) -> str:
     if kind == TOKENS:
-        return look.say(TOKENS) + ("" if alone else f" ({look.say('unpriced')})")
+        return look.say(TOKENS) + ("" if alone else f"\n({look.say('unpriced')})")
     currency = kind.removeprefix(COST)
-    return f"{look.say('cost')} ({look.drawable(currency) or look.say('stated')})"
+    return f"{look.say('cost')}{' ' if alone else chr(10)}({look.drawable(currency) or look.say('stated')})"
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return 1, 2 and 5 times powers of ten between two positive ends, or only the powers when those are many."""
-    every = [m * 10.0**e for e in range(-9, 9) for m in (1, 2, 5) if low <= m * 10.0**e <= high]
-    return every if len(every) <= 5 else [tick for tick in every if f"{tick:e}".startswith("1.0")]
+    """Return 1, 2 and 5 times powers of ten between two positive ends; 1 and 3 times when those are many, then only the powers."""
+    steps: list[float] = []
+    for leading in ((1, 2, 5), (1, 3), (1,)):
+        steps = [m * 10.0**e for e in range(-9, 10) for m in leading if low <= m * 10.0**e <= high]
+        if len(steps) <= TICKS:
+            break
+    return steps

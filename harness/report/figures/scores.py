@@ -23,6 +23,7 @@ from harness.report.figures.numbers import (
     point_of,
     published_row,
     run_row,
+    without,
 )
 from harness.report.results import Published, Run
 from harness.types import DISCIPLINES
@@ -79,7 +80,7 @@ def by_discipline(runs: Sequence[Run], published: Sequence[Published], suite: st
         cells = {name: Point(value, origin=origin_of(one.how[name])) for name, value in one.values.items()}
         rows.append(published_row(one.model, cells, theirs))
     columns = [name for name in (*DISCIPLINES, MEAN) if any(name in row.points for row in rows)]
-    notes: list[Note] = left_out(left, runs, metric)
+    notes: list[Note] = [*without(runs, suite, metric), *left_out(left, runs, metric)]
     best_first = ordered(rows, [MEAN])
     return Numbers(suite, metric, columns, best_first, [*notes, *marks(best_first, theirs, suite, runs)])
 

@@ -40,7 +40,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "Not shown ({metric}): asked other questions or in another way: {models}.",
         "未列入（{metric}）：题目或提问方式不同：{models}。",
     ),
-    "trained": ("†\u00a0trained on this benchmark.", "†\u00a0曾用本基准的数据训练。"),
+    "trained": ("†\u00a0facts seen in training.", "†\u00a0训练时见过本题集的知识点。"),
     "incomplete": (
         "*\u00a0incomplete: some calls failed or were not scored.",
         "*\u00a0不完整：部分调用失败或未能评分。",
@@ -54,7 +54,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "已发表的 Ladder-Score 公式未经证实，不可与本次数值直接比较。",
     ),
     "source": ("Source: {source}.", "来源：{source}。"),
-    "about": ("Suite {suite}; lines are 95% intervals.", "题集 {suite}；横线为 95% 置信区间。"),
+    "about": ("Suite {suite}; lines are 95% intervals.", "题集 {suite}；线段为 95% 置信区间。"),
     "priced": (
         "Cost: all tokens of a run at the price per token, without discounts. Runs without a price stand at their tokens.",
         "费用：按单价计一次运行的全部 token，不计折扣。价格未知者以 token 数列出。",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 from harness.cli import main
 
 CATEGORIES = ("中医诊断学", "中药学", "中医外科学", "方剂学", "中医内科学", "中医儿科学", "中医基础学")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Return a CSV file's rows."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def stand_in(data_root: Path, per_discipline: int = 12, blanks: int = 30) -> dict[str, str]:
