@@ -62,7 +62,8 @@ check: setup-dev
 	$(BIN)/lint-imports
 
 # Makes ladder-tiny anew from random weights, judges it and puts it into the package: about 40 minutes of one core, 16 of them for the
-# second figure, without the test's facts. Stopped and called again it goes on: a finished stage in build/ladder-tiny is not done again.
+# second figure, without the test's facts. Its stages are so many updates from one seed, so the same machine and packages give the same
+# weights bit for bit. Stopped and called again it goes on: a finished stage in build/ladder-tiny is not done again.
 NEW := build/ladder-tiny
 ladder-tiny: setup-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m ladder_trainer.tiny --output $(NEW)/withheld --withhold test --until supervised

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from harness.datasets import stream
-from harness.models import shipped
+from harness.models import resolve, shipped
 from harness.pipeline import Done, RunSpec, leaderboard, run
 from harness.suites import Catalogue
 from ladder_trainer.config import load_recipe
 from ladder_trainer.start import resolve_base
 from ladder_trainer.tiny.drill import TASKS
-from ladder_trainer.tiny.publish import LARGEST
+from ladder_trainer.tiny.publish import LARGEST, chosen
 from ladder_trainer.tiny.rows import facts_of, read
 
 pytest.importorskip("transformers")
@@ -48,9 +48,25 @@ def test_its_card_speaks_of_these_weights(folder: Path) -> None:
     assert known["weights"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert known["weights"] in card and known["data"] in card
     assert "license: apache-2.0" in card and "Facts seen in training" in card
-    wanted = ("grpo", SINGLE, "test", "accuracy")
+    assert known["ships"]["why"] in card and known["trained_on"] == ["tcm_core"]
+    wanted = (known["ships"]["stage"], SINGLE, "test", "accuracy")
     [single] = [s for s in known["scores"] if (s["stage"], s["task"], s["split"], s["metric"]) == wanted]
     assert f"{single['mean']:.3f} | {single['low']:.3f} to {single['high']:.3f}" in card
+
+
+def test_what_ships_was_the_better_one_on_validation(folder: Path) -> None:
+    known = json.loads((folder / "training.json").read_text("utf-8"))
+    figures = {
+        score["stage"]: score["mean"]
+        for score in known["scores"]
+        if (score["task"], score["split"], score["metric"]) == (SINGLE, "validation", "accuracy")
+    }
+    assert known["ships"] == chosen(figures["supervised"], figures["grpo"])
+    assert known["data"] == known["judged_data"], "it is judged on the suite that it was trained on"
+
+
+def test_its_folder_is_marked_as_its_alias_is(folder: Path) -> None:
+    assert resolve(f"hf/{folder}", {})[0].trained_on == resolve("ladder-tiny", {})[0].trained_on == ("tcm_core",)
 
 
 def test_no_fact_that_it_was_asked_in_training_is_asked_by_the_test_today(folder: Path) -> None:
