@@ -14,7 +14,7 @@ from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
 from harness.limits import Limits
 from harness.models import Subject, published_root, resolve
-from harness.plan import Plan, earlier_answers, open_plan, pending, prepare
+from harness.plan import Plan, earlier_answers, open_plan, pending
 from harness.prompts import step_by_step
 from harness.report.chosen import chosen
 from harness.report.export import To, Written
@@ -24,8 +24,9 @@ from harness.report.results import load
 from harness.report.results import published as load_published
 from harness.report.site import Built
 from harness.report.site import write as write_site
-from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue
+from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue, worded
 from harness.score import read
+from harness.specs import TaskSpec
 from harness.spending import cost_of, estimate, gate_of, note_price, price_of, used_before
 from harness.store import SCHEMA, Answers, Index, Writer, encode_record, explain, set_aside, write_json
 from harness.suites import Catalogue
@@ -70,7 +71,7 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
     done = []
     for subject in subjects:
         priced = replace(spec, price=price_of(spec.price, subject, spec.limits))
-        plan, model = _prepare(spec, subject, catalogue, [task.id for task in here], missing)
+        plan, model = _prepare(spec, subject, catalogue, here, missing)
         note_price(plan, spec, subject)
         asked = answer(plan, model, priced, watch or Silent())
         finished = None if asked else scored_already(plan)
@@ -79,15 +80,10 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
 
 
 def _prepare(
-    spec: RunSpec, subject: Subject, catalogue: Catalogue, task_ids: Sequence[str], missing: Mapping[str, str]
+    spec: RunSpec, subject: Subject, catalogue: Catalogue, tasks: Sequence[TaskSpec], missing: Mapping[str, str]
 ) -> tuple[Plan, Model | BatchModel]:
     """Return the plan of one subject's run, in its folder, and the model ready to answer."""
-    style = replace(spec.style, own_system=subject.own_system)
-    budget = {"max_tokens": subject.max_tokens} if subject.max_tokens and "max_tokens" not in spec.sampling else {}
-    tasks, _ = catalogue.select(task_ids)
-    parts = [
-        prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}, spec.encoder) for task in tasks
-    ]
+    parts = worded(spec, subject, catalogue, tasks)
     model = engine.apart(subject.build)
     identity = dict(model.identity)
     if subject.own_system:
@@ -101,22 +97,33 @@ def _prepare(
         "data_root": str(catalogue.data_root),
         "data_path": str(spec.data_path.resolve()) if spec.data_path else None,
     }
-    if spec.output.exists() and not spec.output.is_dir():
-        raise UsageError(f"--output {spec.output} is a file. Name a folder, or one that does not exist yet.")
-    runs = spec.output / "runs"
-    with explain(runs):
-        runs.mkdir(parents=True, exist_ok=True)
-    plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
-    if spec.fresh:
-        batch.refuse_if_open(plan.folder, "the same command with --batch and without --fresh")
-        for place in batch_places(plan.folder):
-            batch.refuse_if_open(place, f"tcm-eval judge {plan.folder} with --batch")
-    elif not spec.batch:
-        batch.refuse_if_open(plan.folder, "the same command with --batch")
+    where = (catalogue, _runs_folder(spec.output), extra)
+    plan = open_plan(subject.name, identity, parts, spec.selection, *where)
+    _refuse_open_batches(plan.folder, spec)
     if spec.fresh and (plan.folder / "records.jsonl").exists():
         set_aside(plan.folder)
-        plan = open_plan(subject.name, identity, parts, spec.selection, catalogue, runs, extra)
+        plan = open_plan(subject.name, identity, parts, spec.selection, *where)
     return with_panel(plan), model
+
+
+def _runs_folder(output: Path) -> Path:
+    """Return the folder of all runs, made if it is new; raise UsageError or StorageError where it cannot be one."""
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output {output} is a file. Name a folder, or one that does not exist yet.")
+    runs = output / "runs"
+    with explain(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    return runs
+
+
+def _refuse_open_batches(folder: Path, spec: RunSpec) -> None:
+    """Raise UsageError where questions of the run are with a provider, and this command would not collect them."""
+    if spec.fresh:
+        batch.refuse_if_open(folder, "the same command with --batch and without --fresh")
+        for place in batch_places(folder):
+            batch.refuse_if_open(place, f"tcm-eval judge {folder} with --batch")
+    elif not spec.batch:
+        batch.refuse_if_open(folder, "the same command with --batch")
 
 
 def one_by_one(model: Model | BatchModel, limits: Limits) -> tuple[Model, Limits]:

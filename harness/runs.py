@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.limits import Gate, Limits
-from harness.plan import Encoder, Plan, Selection
+from harness.models import Subject
+from harness.plan import Encoder, Part, Plan, Selection, prepare
 from harness.prompts import Style
 from harness.score import Reading
+from harness.specs import TaskSpec
 from harness.suites import Catalogue
 from harness.types import Record
 
@@ -92,6 +94,14 @@ class Silent:
 
     def stop(self) -> None:
         """Ignore the end."""
+
+
+def worded(spec: RunSpec, subject: Subject, catalogue: Catalogue, tasks: Iterable[TaskSpec]) -> list[Part]:
+    """Return these tasks as a subject is asked them; raise UsageError for missing or changed data, or too few examples."""
+    style = replace(spec.style, own_system=subject.own_system)
+    budget = {"max_tokens": subject.max_tokens} if subject.max_tokens else {}
+    sampling = {**budget, **spec.sampling}
+    return [prepare(catalogue, task, style, spec.selection, sampling, spec.encoder) for task in tasks]
 
 
 def open_catalogue(spec: RunSpec) -> Catalogue:

@@ -10,8 +10,8 @@ from harness import batch
 from harness.errors import UsageError
 from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, resolve
-from harness.plan import Plan, prepare
-from harness.runs import RunSpec, open_catalogue
+from harness.plan import Plan
+from harness.runs import RunSpec, open_catalogue, worded
 from harness.store import write_json
 from harness.tables import counted
 
@@ -52,12 +52,9 @@ def estimate(spec: RunSpec) -> str:
     here, absent = catalogue.select(spec.tasks)
     lines = []
     for subject in resolve(spec.model, spec.settings, spec.name, only_possible=False):
-        style = replace(spec.style, own_system=subject.own_system)
-        budget = {"max_tokens": subject.max_tokens} if subject.max_tokens else {}
         requests = prompt = most = 0
-        for task in here:
-            part = prepare(catalogue, task, style, spec.selection, {**budget, **spec.sampling}, spec.encoder)
-            bare = Plan(subject.name, {}, [part], spec.selection, catalogue, spec.output)
+        bare = Plan(subject.name, {}, worded(spec, subject, catalogue, here), spec.selection, catalogue, spec.output)
+        for part in bare.parts:
             for job in bare.jobs(part):
                 first = job.next([])
                 requests += job.steps
