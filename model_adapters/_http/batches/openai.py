@@ -1,0 +1,98 @@
+"""Batches of OpenAI: files of requests and of answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from harness.types import Failure, Request, Response
+from model_adapters._http.batches.shared import SLACK, Progress, Protocol, failed, line_of, lost, ours, read_body, rows
+from model_adapters._http.faults import Place
+from model_adapters._http.reading import mapping
+
+TAG = "tcm_eval_part"
+
+
+class OpenAIBatches:
+    """Batches of OpenAI: a file of requests goes up, a file of answers and one of errors come down."""
+
+    most_requests = 50_000
+    most_bytes = 200_000_000
+
+    def __init__(self, sdk: Any, place: Place, path: str, protocol: Protocol) -> None:
+        self._sdk, self._place, self._path, self._protocol = sdk, place, path, protocol
+        self.left_out = protocol.left_out
+
+    def line(self, name: str, request: Request) -> bytes:
+        """Return one line of the file of requests."""
+        body = self._protocol.body(request)
+        return line_of({"custom_id": name, "method": "POST", "url": self._path, "body": body})
+
+    async def submit(self, tag: str, file: Path) -> str:
+        """Return the id of a new batch of the file's requests. After `Transient` it may have been made all the same."""
+
+        async def go() -> str:
+            uploaded = await self._sdk.files.create(file=file, purpose="batch")
+            made = await self._sdk.batches.create(
+                completion_window="24h", endpoint=self._path, input_file_id=uploaded.id, metadata={TAG: tag}
+            )
+            return str(made.id)
+
+        return await ours(go, self._place)
+
+    async def find(self, tag: str, since: float, _count: int) -> str | None:
+        """Return the id of the batch that was submitted under `tag` after `since` (seconds of the epoch), None when there is none."""
+
+        async def go() -> str | None:
+            async for batch in self._sdk.batches.list(limit=100):
+                if (batch.metadata or {}).get(TAG) == tag:
+                    return str(batch.id)
+                if batch.created_at < since - SLACK:
+                    return None
+            return None
+
+        return await ours(go, self._place)
+
+    async def progress(self, batch: str) -> Progress:
+        """Return how far a batch is."""
+
+        async def go() -> Progress:
+            now = await self._sdk.batches.retrieve(batch)
+            counts = now.request_counts
+            done, total = (counts.completed + counts.failed, counts.total) if counts else (0, 0)
+            why = "; ".join(str(one.message) for one in (now.errors.data or [])) if now.errors else ""
+            ended = now.status in ("completed", "failed", "expired", "cancelled")
+            return Progress(
+                ended, done, total, f"{now.status}: {self._place.hide(why)[:300]}" if why else str(now.status)
+            )
+
+        return await ours(go, self._place)
+
+    async def results(
+        self, batch: str, asked: Callable[[str], Request | None]
+    ) -> AsyncIterator[tuple[str, Response | Failure]]:
+        """Yield (name, outcome) of every request that has one; `asked` gives the request of a name, None when it is not known."""
+        now = await ours(lambda: self._sdk.batches.retrieve(batch), self._place)
+        for file in (now.output_file_id, now.error_file_id):
+            if file:
+                async for row in rows(self._sdk.files.with_streaming_response.content(file), self._place):
+                    yield str(row.get("custom_id")), self._outcome(row, asked)
+
+    def _outcome(self, row: Mapping[str, Any], asked: Callable[[str], Request | None]) -> Response | Failure:
+        reply = mapping(row.get("response"))
+        status = int(reply.get("status_code") or 0)
+        if status == 200:
+            return read_body(self._protocol, reply.get("body"), asked(str(row.get("custom_id"))))
+        error = mapping(row.get("error"))
+        if not status:
+            return Failure(
+                lost(str(error.get("code"))), self._place.hide(f"{error.get('code')}: {error.get('message')}"), 1
+            )
+        return failed(status, orjson.dumps(reply.get("body")).decode(), self._place)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._sdk.close()

@@ -1,0 +1,103 @@
+"""What the batch interfaces of all providers share: a request as a line, results read line by line, and errors as ours."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+
+from harness.errors import AdapterError, Fatal, RateLimited, Rejected, TooLong
+from harness.types import Failure, FailureKind, Request, Response
+from model_adapters._http.faults import LeftOut, Place, fault, filtered, parsed
+from model_adapters._http.reading import mapping
+from model_adapters._http.sdk import translated
+
+T = TypeVar("T")
+SLACK = 3600.0
+"""Seconds by which the provider's clock and ours may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a batch is: `ended` when all its results are there; `said` is the provider's own word."""
+
+    ended: bool
+    done: int
+    total: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """What one model's adapter does for its batches: a request's body, what an answer's body says, the fields left out."""
+
+    body: Callable[[Request], dict[str, Any]]
+    read: Callable[[Any, Request], Response]
+    left_out: LeftOut
+
+
+def line_of(row: Mapping[str, Any]) -> bytes:
+    """Return one request as a line of JSON; raise Rejected when it cannot be one."""
+    try:
+        return orjson.dumps(row) + b"\n"
+    except TypeError:
+        raise Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)") from None
+
+
+async def ours(call: Callable[[], Awaitable[T]], place: Place) -> T:
+    """Return what a call of an SDK gives; raise errors of ours only."""
+    try:
+        return await call()
+    except AdapterError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an SDK raises many kinds, and what it read may lack what is looked for
+        raise translated(error, place) from None
+
+
+async def rows(call: Any, place: Place) -> AsyncIterator[Mapping[str, Any]]:
+    """Yield the rows of a body of JSON lines as it arrives. Only a line feed ends a line: texts hold other separators."""
+    rest = b""
+    try:
+        async with call as reply:
+            async for chunk in reply.iter_bytes():
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    if line.strip():
+                        yield mapping(parsed(place.clean(line)))
+        if rest.strip():
+            yield mapping(parsed(place.clean(rest)))
+    except AdapterError:
+        raise
+    except Exception as error:  # noqa: BLE001 - an SDK raises many kinds, also in the middle of a body; our readers raise AdapterError
+        raise translated(error, place) from None
+
+
+def read_body(protocol: Protocol, body: Any, request: Request | None) -> Response | Failure:
+    """Return what the body of an answer says; a failure where the same body would have been an error one by one."""
+    try:
+        return protocol.read(body, request or Request(()))
+    except AdapterError as error:
+        return Failure(_kind(error), str(error), 1)
+
+
+def failed(status: int, text: str, place: Place) -> Response | Failure:
+    """Return what an error inside a batch stands for, by the status that it would have had one by one."""
+    if filtered(status, text):
+        return Response("", stop="filter")
+    error = fault(status, text, None, place)
+    return Failure(_kind(error), str(error), 1)
+
+
+def _kind(error: AdapterError) -> FailureKind:
+    if isinstance(error, TooLong):
+        return "too_long"
+    if isinstance(error, Rejected | Fatal):
+        return "bad_request"
+    return "rate_limit" if isinstance(error, RateLimited) else "server"
+
+
+def lost(code: str) -> FailureKind:
+    """Return the kind of failure of a request that was never answered; `code` is the provider's word for why."""
+    return "timeout" if "expired" in code else "server"
