@@ -148,9 +148,7 @@ async def _attempt(
     except TimeoutError:
         kind, message = "timeout", f"no answer within {limits.timeout:g} s"
         gate.faulted(ticket, message)
-    except (
-        BaseException
-    ):  # passed on: whatever ends the run, a request that waits for this one's place must learn of it
+    except BaseException:  # passed on: whoever waits for this one's place must learn that it is free
         gate.withdrawn(ticket)
         raise
     return Failure(kind, message, number), asked, ticket.at

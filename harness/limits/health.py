@@ -1,14 +1,14 @@
 """How a provider is doing, and what that means for a request that came to nothing: how long it waits, and when it is given up.
 
-A fault among many answers is that one request's bad luck, and waiting longer and longer would only draw out a run's end. Where most
-attempts come to nothing, or nobody has been answered meanwhile, the provider is in trouble: waits double.
+A fault among many answers is that one request's bad luck, and waiting longer and longer would only draw out a run's end. Where all
+attempts come to nothing the provider is in trouble, and waits double; in between they grow by the share that does.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from harness.limits.stated import Limits
 from harness.tables import printable
@@ -86,7 +86,6 @@ class Tries:
     made: int = 0
     counted: int = 0
     _wait: float = 0.0
-    _last: float = field(default=0.0)
 
     def used_up(self, began: float) -> bool:
         """Count one that began at `began`; tell whether it was the last. While nobody is answered, none counts for `patience` seconds."""
@@ -101,11 +100,9 @@ class Tries:
 
     def wait(self, kind: str) -> float:
         """Return the seconds until the next attempt, after one that failed with `kind`."""
-        health, limits = self.health, self.limits
-        now = health.last_answer + health.silence()
-        alike = kind != "rate_limit" and health.last_answer >= self._last
-        self._wait = self._wait * (1 + health.share if alike else 2.0) if self.made > 1 else limits.backoff
-        self._last = now
+        limits = self.limits
+        growth = 2.0 if kind == "rate_limit" else 1 + self.health.share
+        self._wait = self._wait * growth if self.made > 1 else limits.backoff
         longest = limits.longest_backoff
         if self.counted < self.made:
             longest = min(longest, LONGEST_PROBE_S)

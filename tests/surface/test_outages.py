@@ -17,9 +17,9 @@ ERROR = "HTTP 500: CUDA error: no kernel image"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make waits a tenth as long, and the first word of trouble a tenth of a second late."""
+    """Make waits a tenth as long, and the first word of trouble come with the third fault."""
     monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.1)
-    monkeypatch.setattr(console, "SOON", 0.1)
+    monkeypatch.setattr(console, "SOON", 0.0)
 
 
 def command(server: ChatServer, suite: Path, output: Path, *more: object) -> tuple[object, ...]:

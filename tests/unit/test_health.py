@@ -51,8 +51,12 @@ def test_one_bad_request_among_many_good_ones_waits_hardly_longer_each_time(cloc
     assert found[0] == 1.0 and 1.0 < found[-1] < 1.25
 
 
-def test_waits_double_while_nobody_is_answered_and_stay_short_enough_to_notice_its_return(clock: Clock) -> None:
-    assert waits(clock, Health(clock), 6, others=0, limits=Limits(patience=120)) == [1, 2, 4, 8, 10, 10]
+def test_one_that_is_left_alone_with_its_bad_luck_does_not_hold_up_the_end_of_a_run(clock: Clock) -> None:
+    health = Health(clock)
+    health.answered()
+    found = waits(clock, health, 20, others=0, limits=Limits(patience=120))
+    assert sum(found[:4]) < 5, "nobody else is there to show that the provider is well"
+    assert max(found) == 10, "but if it goes on, it is tried ever less"
 
 
 def test_waits_double_after_slow_down_whoever_else_is_answered(clock: Clock) -> None:
@@ -60,12 +64,16 @@ def test_waits_double_after_slow_down_whoever_else_is_answered(clock: Clock) -> 
     assert waits(clock, Health(clock), 8, others=30, limits=limits, kind="rate_limit") == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_waits_grow_fast_where_most_attempts_come_to_nothing(clock: Clock) -> None:
+@pytest.mark.parametrize(("patience", "longest"), [(0.0, 60), (120.0, 10)])
+def test_waits_double_where_all_comes_to_nothing_and_stay_short_enough_to_notice_its_end(
+    clock: Clock, patience: float, longest: float
+) -> None:
     health = Health(clock)
-    for _ in range(200):
+    for _ in range(300):
         health.faulted("HTTP 500")
-    assert health.share > 0.97
-    assert waits(clock, health, 4, others=1, limits=Limits(attempts=99)) == pytest.approx([1, 1.95, 3.8, 7.3], rel=0.05)
+    limits = Limits(attempts=99, patience=patience)
+    found = waits(clock, health, 8, others=0, limits=limits)
+    assert found == pytest.approx([min(longest, 2.0**n) for n in range(8)], rel=0.02)
     for _ in range(200):
         health.answered()
     assert health.share < 0.05
