@@ -174,9 +174,10 @@ class Catalogue:
                 raise UsageError(f"{task.id}: data file {path} is missing. {cure}")
             wanted = self.suites[task.suite].files.get(name, DataFile()).sha256
             if wanted is not None and (found := file_sha256(path)) != wanted:
+                other = "state the new one in suite.yaml" if self.is_own(task.suite) else "make a task of your own"
                 raise UsageError(
                     f"{task.id}: {path} has sha256 {found[:12]}…, but suite '{task.suite}' states {wanted[:12]}…: the file was "
-                    "changed or is another version. Bring the stated one back, or make a task of your own with --task-path."
+                    f"changed or is another version. Bring the stated one back, or {other} (docs/adding-a-task.md)."
                 )
             paths.append(path)
         return paths
