@@ -64,6 +64,12 @@ class Metric:
     higher_is_better: bool = True
     chance: Callable[[Sample], float | None] | None = None
 
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """Return the least and the greatest possible value, None unless it has both."""
+        least, greatest = self.bounds
+        return None if least is None or greatest is None else (least, greatest)
+
 
 _Item = TypeVar("_Item")
 _METRICS: dict[str, Metric] = {}

@@ -142,10 +142,9 @@ def _tested(metric: Metric, pairs: Pairs, ours: Column, theirs: Column, alpha: f
     import numpy as np
 
     sign = 1.0 if metric.higher_is_better else -1.0
-    least, greatest = metric.bounds
-    bounds = None
-    if least is not None and greatest is not None:
-        bounds = (least, greatest) if sign > 0 else (-greatest, -least)
+    bounds = metric.range
+    if bounds is not None and sign < 0:
+        bounds = (-bounds[1], -bounds[0])
     if metric.combine is not None:
         a, b = (
             _statistics(metric, column, [row[side] for rows in pairs.rows for row in rows])

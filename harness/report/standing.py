@@ -118,17 +118,15 @@ def _p(ours: Scores, theirs: Scores, asked: Asked) -> float:
     if not there.any():
         return 1.0
     clusters = first["groups"][there]
-    low, high = metric.bounds
-    bounds = None if low is None or high is None else (low, high)
     if metric.combine is not None:
         return stats.compare_corpus(
-            first["parts"][there], second["parts"][there], metric.combine, clusters, bounds=bounds
+            first["parts"][there], second["parts"][there], metric.combine, clusters, bounds=metric.range
         ).p_value
     before, after, strata = first["values"][there], second["values"][there], first["disciplines"][there]
     if a.column.rotated:  # a question counts once, as in a summary
         kept = first["questions"][there]
         before, after, clusters, strata = once_each(kept, [before, after], [clusters, strata])
-    return stats.compare(before, after, clusters, strata=strata if asked.macro else None, bounds=bounds).p_value
+    return stats.compare(before, after, clusters, strata=strata if asked.macro else None, bounds=metric.range).p_value
 
 
 Scores = dict[tuple[str, str], _Held]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from harness.registry import Metric, get_metric
+from harness.registry import get_metric
 from harness.summary.columns import CODES, Column
 from harness.types import Estimate
 
@@ -36,7 +36,7 @@ def macro_of(pool: Column, comparison_id: str) -> dict[str, Any] | None:
     if metric.combine is not None or len(np.unique(codes[there])) < 2:
         return None
     each, groups, strata = _each_question(pool, there, values, np.frombuffer(pool.groups, dtype=np.uint64), codes)
-    found = stats.estimate(each, groups, strata=strata, bounds=_bounds(metric))
+    found = stats.estimate(each, groups, strata=strata, bounds=metric.range)
     row = {name: _number(getattr(found, name)) for name in ("mean", "se", "low", "high")}
     return {
         **row,
@@ -75,7 +75,7 @@ def estimate(column: Column, comparison_id: str, keep: Any = None) -> Estimate:
         found = stats.bootstrap(table[there], metric.combine, groups[there])
         mean_parsed = float(metric.combine(table[parsed].sum(axis=0, keepdims=True))[0]) if parsed.any() else None
     else:
-        found = stats.estimate(*_each_question(column, there, values, groups), bounds=_bounds(metric))
+        found = stats.estimate(*_each_question(column, there, values, groups), bounds=metric.range)
         mean_parsed = float(_each_question(column, parsed, values)[0].mean()) if parsed.any() else None
     return Estimate(
         _number(found.mean),
@@ -109,11 +109,6 @@ def once_each(questions: Any, values: Sequence[Any], labels: Sequence[Any]) -> l
     _, first, places = np.unique(questions, return_index=True, return_inverse=True)
     counts = np.bincount(places)
     return [*(np.bincount(places, weights=one) / counts for one in values), *(one[first] for one in labels)]
-
-
-def _bounds(metric: Metric) -> tuple[float, float] | None:
-    low, high = metric.bounds
-    return None if low is None or high is None else (low, high)
 
 
 def _number(value: float | None) -> float | None:
