@@ -124,9 +124,17 @@ def test_a_server_that_takes_too_long_is_stopped(interpreter: str, folder: Path)
 
 
 @pytest.mark.parametrize("server", ["stand-in", REAL])
-@pytest.mark.parametrize("when", ["while it starts", "while it runs"])
-def test_ctrl_c_leaves_neither_server_nor_workers_behind(
-    interpreter: str, server: str, when: str, folder: Path
+@pytest.mark.parametrize(
+    ("end", "when"),
+    [
+        (signal.SIGINT, "while it starts"),
+        (signal.SIGINT, "while it runs"),
+        (signal.SIGTERM, "while it starts"),
+        (signal.SIGKILL, "while it runs"),
+    ],
+)
+def test_ctrl_c_and_a_kill_leave_neither_server_nor_workers_behind(
+    interpreter: str, server: str, end: signal.Signals, when: str, folder: Path
 ) -> None:
     code = (
         "import subprocess, sys, time\n"
@@ -142,15 +150,20 @@ def test_ctrl_c_leaves_neither_server_nor_workers_behind(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     assert ours.stdout is not None
-    session = int(ours.stdout.readline())
+    session = int(ours.stdout.readline())  # the server comes first
+    ours.stdout.readline()  # and then who watches over it
     if when == "while it runs":
         assert ours.stdout.readline() == "ready\n"
     else:
         time.sleep(0.7 if server == "stand-in" else 15)
     assert left_of(session)
-    ours.send_signal(signal.SIGINT)
+    ours.send_signal(end)
     _, err = ours.communicate(timeout=60)
-    assert not left_of(session) and "KeyboardInterrupt" in err
+    assert ours.returncode != 0 and ("KeyboardInterrupt" in err) is (end is signal.SIGINT)
+    until = time.monotonic() + (30 if end is not signal.SIGINT else 0)
+    while left_of(session) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left_of(session)
 
 
 def test_a_changed_checkpoint_has_another_fingerprint(tmp_path: Path) -> None:
