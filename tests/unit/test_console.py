@@ -61,12 +61,16 @@ async def test_a_line_says_speed_tokens_cost_retries_and_what_is_in_flight(clock
     assert len(lines) == 3, "one line in ten seconds"
 
 
+def answer_one_a_second(shown: Console, clock: Clock, seconds: int) -> None:
+    for _ in range(seconds):
+        clock.now += 1
+        shown.record(answered("a"), None)
+
+
 def test_the_time_left_of_a_resumed_run_is_that_of_what_is_still_asked(clock: Clock) -> None:
     shown = Console(io.StringIO())
     shown.start(plan(a=1000), {"a": 900}, [])
-    for _ in range(20):
-        clock.now += 1
-        shown.record(answered("a"), None)
+    answer_one_a_second(shown, clock, 20)
     assert "1.0 req/s, 80 s left" in shown._pushing(clock.now)
 
 
@@ -75,9 +79,7 @@ def test_answers_of_earlier_runs_do_not_count_as_speed(clock: Clock) -> None:
     shown.start(plan(a=1000), {}, [])
     for _ in range(500):
         shown.record(answered("a", origin="another run"), None)
-    for _ in range(10):
-        clock.now += 1
-        shown.record(answered("a"), None)
+    answer_one_a_second(shown, clock, 10)
     assert "1.0 req/s, 8 min left" in shown._pushing(clock.now)
 
 
