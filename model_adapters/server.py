@@ -25,7 +25,9 @@ REFUSALS = 3
 class Server:
     """A model behind an OpenAI-compatible server. `metered` says that somebody counts our requests: there is a key."""
 
-    def __init__(self, place: Place, chat: Chat, served: str | None, listed: Sequence[str] | None) -> None:
+    def __init__(
+        self, place: Place, chat: Chat, served: str | None, listed: Sequence[str] | None, opens_with: str
+    ) -> None:
         self.name = f"server/{place.model}"
         self.metered = place.key is not None
         self.identity: Mapping[str, str] = {
@@ -33,6 +35,7 @@ class Server:
             "model": place.model,
             "endpoint": endpoint(place.url),
             **({"served_as": served} if served else {}),
+            **({"opens_with": opens_with} if opens_with else {}),
         }
         self._chat = chat
         self._place = place
@@ -93,7 +96,7 @@ def build(
     key = stated_key(key_env, key_file) or os.environ.get(OWN_KEY) or None
     place = Place(url, model, key)
     served, listed = asyncio.run(_served(place)) if check else (None, None)
-    return Server(place, Chat(place, opens_with, connect_timeout, first_byte_timeout), served, listed)
+    return Server(place, Chat(place, opens_with, connect_timeout, first_byte_timeout), served, listed, opens_with)
 
 
 async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:

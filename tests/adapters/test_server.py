@@ -75,6 +75,10 @@ def test_empty_cut_filtered_and_refused_answers_are_answers(reply: Reply, text: 
 def test_an_opening_tag_that_the_template_wrote_is_given_back() -> None:
     with serving(lambda _s, _n: said("想了很久", "length")) as server:
         assert once(server, opens_with="<think>").text == "<think>想了很久"
+        plain, opened = (build("mock", base_url=server.url, opens_with=tag).identity for tag in ("", "<think>"))
+        assert {**plain, "opens_with": "<think>"} == opened, (
+            "answers kept without the tag are not taken for those with it"
+        )
 
 
 ERRORS = [
