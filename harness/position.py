@@ -167,7 +167,8 @@ def sentences(summary: Mapping[str, Any]) -> Sequence[str]:
             once = f"; {entry['asked_once']} asked once, for an option speaks of others" if entry["asked_once"] else ""
             lines.append(
                 f"{task} in {entry['rotations']} rotations: same option in all {share(entry['consistent'])}, right in all "
-                f"{share(entry['right_in_all'])}; position bias {share(entry['bias'])}{_most(entry)}{once}"
+                f"{share(entry['right_in_all'])}; position bias {share(entry['bias'])}"
+                f"{_by_chance(entry['bias']['noise'])}{_most(entry)}{once}"
             )
     return lines
 
@@ -177,6 +178,10 @@ def share(row: Mapping[str, Any]) -> str:
     if row["mean"] is None:
         return "–"
     return f"{row['mean']:.3f}" + ("" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]")
+
+
+def _by_chance(noise: float | None) -> str:
+    return "" if noise is None else f", where chance alone gives {noise:.3f}"
 
 
 def _most(entry: Mapping[str, Any]) -> str:

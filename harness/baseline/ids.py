@@ -9,15 +9,19 @@ from harness.errors import UsageError
 UNSAID = {"rotations": "1", "repeats": "1"}
 """What a comparison id means that does not state a part; other parts have no such value."""
 
+WORDS = {"max": "max tokens", "temp": "temperature", "rep": "repetition penalty", "read": "reading of answers"}
+"""What a reader is told where a comparison id is short."""
+
 
 def differences(first: str, second: str) -> list[str]:
     """Return the parts in which two comparison ids differ: `prompt 1b77e0 -> 90aa12`; none when they are equal."""
     a, b = _parts(first), _parts(second)
-    return [
-        f"{name} {a.get(name, UNSAID.get(name, 'not stated'))} -> {b.get(name, UNSAID.get(name, 'not stated'))}"
-        for name in dict.fromkeys([*a, *b])
-        if a.get(name) != b.get(name)
-    ]
+    found = []
+    for name in dict.fromkeys([*a, *b]):
+        if a.get(name) != b.get(name):
+            before, after = (ids.get(name, UNSAID.get(name, "not stated")) for ids in (a, b))
+            found.append(f"{WORDS.get(name, name)} {before} -> {after}")
+    return found
 
 
 def _parts(comparison_id: str) -> dict[str, str]:

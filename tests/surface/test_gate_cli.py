@@ -71,7 +71,7 @@ def test_compare_refuses_runs_that_were_asked_otherwise_unless_forced(
     runs = sorted((tmp_path / "results" / "runs").iterdir(), key=lambda p: (p / "manifest.json").stat().st_mtime)
     code, out, err = tcm_eval("compare", runs[0], runs[1])
     assert (code, out) == (2, "")
-    assert "temp 0 -> 0.5" in err
+    assert "temperature 0 -> 0.5" in err
     code, out, _ = tcm_eval("compare", runs[0], runs[1], "--force")
     assert code == 0
     assert "FORCED" in out
@@ -145,7 +145,7 @@ def test_a_run_that_could_not_be_gated_is_refused_before_its_first_question(
         "gate", "--baseline", run, "--model", "echo/guess", "--max-tokens", 7, *asking(suite, tmp_path)
     )
     assert code == 2
-    assert "max 1024 -> 7" in err
+    assert "max tokens 1024 -> 7" in err
     (asked,) = (tmp_path / "results" / "runs").glob("echo-guess-*")
     assert (asked / "records.jsonl").read_bytes() == b""
 

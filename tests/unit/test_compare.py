@@ -124,7 +124,7 @@ def test_different_ids_are_refused_and_what_differs_is_named() -> None:
         compare_runs(a, [b])
     said = str(refused.value)
     assert "prompt bbbbbb -> cccccc" in said
-    assert "temp 0 -> 0.7" in said
+    assert "temperature 0 -> 0.7" in said
     assert "limit not stated -> 20@0" in said
     assert "--force" in said
     assert refused.value.exit_code == 2

@@ -47,6 +47,7 @@ def test_a_model_that_always_says_the_first_letter_is_told_so(suite: Path, tmp_p
     assert entry["consistent"]["mean"] == 0 and entry["consistent"]["n"] == 30
     [line] = sentences(summary)
     assert "in 5 rotations" in line and "(most to A: +0.800)" in line
+    assert f", where chance alone gives {entry['bias']['noise']:.3f}" in line
 
 
 def knowing(seen: Seen, _: int) -> Reply:

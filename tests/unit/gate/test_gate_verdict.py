@@ -164,7 +164,7 @@ def test_a_task_that_was_asked_otherwise_is_refused_if_required_and_left_out_if_
 
 def test_a_run_that_could_not_be_gated_is_refused_before_it_is_asked() -> None:
     asked = {"own/choice": {"accuracy": ID.format(task="own/choice", metric="accuracy").replace("temp:0", "temp:1")}}
-    with pytest.raises(UsageError, match="temp 0 -> 1"):
+    with pytest.raises(UsageError, match="temperature 0 -> 1"):
         refuse_early(one_task("old", [1, 0]), SPEC, asked)
 
 
