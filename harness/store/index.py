@@ -47,13 +47,13 @@ class Index:
                     )
                     slots.append(_hash(place))
                     keys.append(int(row["key"][:16], 16))
-                except (KeyError, TypeError, ValueError) as error:
+                    if "response" in row and "origin" not in row:
+                        self._count(row["response"])
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
                     raise UsageError(f"{path}:{number}: not a record ({error!r}). Delete it and run again.") from None
                 offsets.append(offset)
                 answered.append("response" in row)
                 of.append(tasks.setdefault(row["task"], len(tasks)))
-                if "response" in row and "origin" not in row:
-                    self._count(row["response"])
         slot_array = np.frombuffer(slots, dtype=np.uint64) if slots else np.empty(0, np.uint64)
         answered_array = np.frombuffer(answered, dtype=np.uint8) if answered else np.empty(0, np.uint8)
         order = np.lexsort((np.arange(len(slot_array)), answered_array, slot_array))
@@ -93,12 +93,19 @@ class Index:
         return key is None or int(self._keys[at]) == int(key[:16], 16)
 
     def get(self, slot: str) -> Record | None:
-        """Return the slot's record, or None when there is none."""
+        """Return the slot's record, or None when there is none; raise UsageError for a line that is no record."""
         at = self._find(slot)
         if at < 0 or self._file is None:
             return None
         self._file.seek(int(self._offsets[at]))
-        return decode_record(orjson.loads(self._file.readline()))
+        line = self._file.readline()
+        try:
+            return decode_record(orjson.loads(line))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            begins = line[:200].decode("utf-8", "replace").rstrip()
+            raise UsageError(
+                f"{self.path}: the line that begins with {begins} is not a record ({error}). Delete it and run again."
+            ) from None
 
     def of_job(self, job: Job) -> list[Record | None]:
         """Return what came back at each step of a job; None where nothing was asked, after a failed step."""

@@ -62,7 +62,7 @@ def _clean(value: Any) -> Any:
 
 
 def decode_record(row: dict[str, Any]) -> Record:
-    """Return the record of one parsed line; raise KeyError or TypeError when it is not one."""
+    """Return the record of one parsed line; raise AttributeError, KeyError, TypeError or ValueError when it is not one."""
     if "response" in row:
         r = dict(row["response"])
         r["not_accepted"] = tuple(r.get("not_accepted", ()))
@@ -135,7 +135,7 @@ def _read(path: Path, decode: Callable[[dict[str, Any]], Any]) -> Iterator[Any]:
     for number, _, row in read_lines(path):
         try:
             yield decode(row)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{path}:{number}: not a line of this kind ({error!r}). Delete it and run again."
             ) from None

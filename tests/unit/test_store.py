@@ -75,6 +75,29 @@ def test_a_damaged_line_in_the_middle_is_named_with_its_line(tmp_path: Path) -> 
         list(read(path))
 
 
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ('"response":{', '"response":{"txet":"a",'),
+        ('"response":{"text":"答案：B"}', '"response":"答案：B"'),
+        ('"response":{"text":"答案：B"}', '"response":{"tokens_in":3}'),
+        ('"response":{"text":"答案：B"}', '"failure":{"kind":"timeout"}'),
+        ('"sample":"q1"', '"smple":"q1"'),
+        ('"key":"0', '"key":"x'),
+    ],
+)
+def test_a_whole_line_that_is_no_record_is_named(tmp_path: Path, was: str, now: str) -> None:
+    path = tmp_path / "records.jsonl"
+    line = encode_record(record(1)).decode()
+    assert was in line
+    path.write_text(encode_record(record(0)).decode() + line.replace(was, now, 1), "utf-8")
+    with (
+        pytest.raises(UsageError, match=r"records.jsonl.* not a record .*Delete it and run again"),
+        Index(path) as index,
+    ):
+        index.get("s/t\x1fq1\x1f0\x1f0\x1f0\x1fcandidate")
+
+
 def test_another_schema_version_is_refused_by_its_number(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     write(path, record(0))
