@@ -102,7 +102,7 @@ class Index:
         try:
             return decode_record(orjson.loads(line))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            begins = line[:200].decode("utf-8", "replace").rstrip()
+            begins = line[:150].decode("utf-8", "ignore").rstrip()
             raise UsageError(
                 f"{self.path}: the line that begins with {begins} is not a record ({error}). Delete it and run again."
             ) from None
