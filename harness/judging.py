@@ -116,7 +116,7 @@ def estimate(spec: JudgeSpec) -> str:
                 answers += 1
                 prompt += prompt_tokens(question_of(one.sample, one.answer, panel.wording, sampling).request)
         most_in, most_out = 2 * prompt + answers * sampling.max_tokens, 2 * answers * sampling.max_tokens
-        cost = "unknown (no price: --price)"
+        cost = "unknown (no price: --price INPUT,OUTPUT)"
         if price:
             told = {"tokens_in": most_in, "tokens_out": most_out}
             halves = {f"batch_{name}": number for name, number in told.items()} if spec.batch else {}

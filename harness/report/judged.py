@@ -19,18 +19,22 @@ def judged_tables(summary: Mapping[str, Any]) -> list[Table]:
 
 def _numbers(summary: Mapping[str, Any], judging: Mapping[str, Any]) -> Table:
     rows, notes = [], []
+    several = len(judging["judges"]) > 1
     for task, found in judging["tasks"].items():
         for metric, what in SHOWN:
             row = summary["tasks"].get(task, {}).get(metric)
             if row:
-                rows.append((f"{task}  {metric}", [*_mean(row), *_agreement(found["agreement"][what])]))
+                agreed = _agreement(found["agreement"][what]) if several else []
+                rows.append((f"{task}  {metric}", [*_mean(row), *agreed]))
         if found["by_some"]:
             notes.append(f"{task}: {found['by_some']} answers have the verdict of some judges only")
         if found["flagged"]:
             kinds = ", ".join(f"{name} {n}" for name, n in sorted(found["flags"].items()))
             notes.append(f"{task}: {found['flagged']} answers look as if they spoke to the judge ({kinds}): read them")
-    notes.append("agreement: Krippendorff's alpha (1 full, 0 chance), and how often two judges gave the same mark")
-    columns = ["mean", "95% interval", "n", "unscored", "alpha", "same mark"]
+    columns = ["mean", "95% interval", "n", "unscored"]
+    if several:
+        columns += ["alpha", "same mark"]
+        notes.append("agreement: Krippendorff's alpha (1 full, 0 chance), and how often two judges gave the same mark")
     return Table(f"Judged by {len(judging['judges'])} (prompt {judging['prompt']})", columns, rows, notes)
 
 
@@ -50,13 +54,19 @@ def _judges(judging: Mapping[str, Any]) -> Table:
     rows = []
     for one in judging["judges"]:
         used = one["usage"]
-        cost = "–" if used["cost"] is None else f"{used['cost']:,.4g}"
+        cost = "–" if used["cost"] is None else f"{used['cost']:,.4f}"
         counts = [Cell(text=f"{one[name]:,}") for name in names]
         spent = [Cell(text=f"{used['tokens_in']:,.0f}"), Cell(text=f"{used['tokens_out']:,.0f}"), Cell(text=cost)]
         rows.append((one["name"], [*counts, *spent]))
-    notes = ["unread: no verdict after a reminder; missing: not answered yet. Neither counts as a mark."]
+    notes = [
+        "unread: no verdict after a reminder; missing: not asked yet, or the call failed (judge.jsonl says why). Neither counts as a mark."
+    ]
     if any(one["missing"] for one in judging["judges"]):
         notes.append("INCOMPLETE: run tcm-eval judge again to ask for what is missing.")
+    if any(one["unread"] for one in judging["judges"]):
+        notes.append(
+            "Replies that stay unread are asked for anew with --again; another judge joins with --judge NAME --add."
+        )
     for one in judging["judges"]:
         if "batch_tokens_in" in one["usage"]:
             told = f"{one['usage']['batch_tokens_in']:,} tokens in and {one['usage']['batch_tokens_out']:,} out"

@@ -132,3 +132,20 @@ def test_a_second_judge_command_on_the_same_run_waits_for_the_first(tcm_eval: Ca
 def test_a_command_without_a_judge_or_a_run_is_refused(tcm_eval: Call, tmp_path: Path, option: str) -> None:
     code, _, err = tcm_eval("judge", *([tmp_path] if option == "--judge" else ["--judge", "server/j1"]))
     assert code == 2 and option in err
+
+
+def test_agreement_is_shown_for_several_judges_only_and_unread_replies_have_a_cure(
+    tcm_eval: Call, tmp_path: Path
+) -> None:
+    done = answered(tmp_path)
+
+    def prose(seen: Seen, number: int) -> Reply:
+        return Reply(400, {"error": {"message": "no"}}) if number == 0 else said("满分")
+
+    with serving(prose) as server:
+        asking = ("--judge", "server/j1", "--base-url", server.url, "--concurrency", 1)
+        code, out, _ = tcm_eval("judge", done.folder, *asking)
+    told = " ".join(out.split())
+    assert code == 3 and "alpha" not in out and "same mark" not in out
+    assert "server/j1 0 5 5 0 1" in told, "verdicts, reminded, unread, refused, missing"
+    assert "or the call failed (judge.jsonl says why)" in told and "asked for anew with --again" in told
