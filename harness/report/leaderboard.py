@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.report.results import Published, Run
+from harness.report.results import Published, Run, told_apart
 from harness.report.rotations import by_rotation
 from harness.report.standing import Asked, Row, marked
 from harness.tables import Cell, Table
@@ -23,12 +23,13 @@ NOT_ACCEPTED = "‡"
 def build(
     runs: Sequence[Run], published: Sequence[Published] = (), metric: str | None = None, *, tested: bool = False
 ) -> list[Table]:
-    """Return the tables of a leaderboard: per suite by task, by discipline and counts, then the published numbers.
+    """Return the tables of a leaderboard: per suite by task, by discipline and counts, then what others published of these suites.
 
     `metric` stands in for each task's headline where the task has it. With `tested`, numbers that stand out significantly are
     emphasised, for which the runs' scores are read; published numbers never are, for they cannot be tested.
     """
     tables: list[Table] = []
+    runs = told_apart(runs)
     suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
     for suite in suites:
         mine = [run for run in runs if any(t.partition("/")[0] == suite for t in run.summary["tasks"])]
@@ -39,7 +40,7 @@ def build(
             by_discipline = _by_discipline(suite, group, way, metric or "accuracy", tested=tested)
             tables += [table for table in (by_discipline, by_rotation(suite, group, way)) if table]
         tables.append(_counts(suite, mine))
-    return tables + _published(published)
+    return tables + _published([one for one in published if one.suite in suites])
 
 
 def _shown(run: Run, task: str, metric: str | None) -> str:
@@ -215,14 +216,16 @@ def _by_discipline(suite: str, runs: Sequence[Run], way: str, metric: str, *, te
         )
         asked = [_asked(tasks, metric, columns[i]) for i in kept]
         shown, said = marked(shown, asked, suite)
-    notes = ["macro: each discipline counts once; micro: each question counts once."]
+    said_of = {"macro": "each discipline counts once", "micro": "each question counts once"}
+    means = [f"{name}: {said_of[name]}" for name in (columns[i] for i in kept) if name in said_of]
+    notes = [f"{'; '.join(means)}."] if means else []
     left = [run.name for group in groups.values() if group is not most for run in group]
     if left:
-        notes.append(f"Not here, for they were asked other questions or in another way: {', '.join(left)}.")
+        notes.append(f"Not here, for they were asked other questions or in another way: {'; '.join(left)}.")
     table_rows = _ranked(shown, suite)
-    names = [columns[i] for i in kept]
+    heads = [columns[i] for i in kept]
     return Table(
-        f"{suite} — {metric} by discipline{way}", names, table_rows, [*notes, *_marks(most, suite)], legend=said
+        f"{suite} — {metric} by discipline{way}", heads, table_rows, [*notes, *_marks(most, suite)], legend=said
     )
 
 
@@ -250,7 +253,7 @@ def _counts(suite: str, runs: Sequence[Run]) -> Table:
 def _marks(runs: Sequence[Run], suite: str) -> list[str]:
     notes = []
     if any(run.trained_on(suite) for run in runs):
-        notes.append(f"{TRAINED} facts seen in training (trained on this suite): shown, not ranked.")
+        notes.append(f"{TRAINED} facts seen in training: shown, not ranked.")
     if any(not run.summary["complete"] for run in runs):
         notes.append(f"{INCOMPLETE} incomplete: some calls failed or some answers could not be scored.")
     refused = ((run.name, run.summary.get("not_accepted")) for run in runs)
@@ -273,9 +276,11 @@ def _published(rows: Sequence[Published]) -> list[Table]:
                 for c in columns
             ]
             drawn.append((f"{row.model}{f' {TRAINED}' if row.trained_on else ''}", cells))
-        notes = [f"Source: {text}", "~ digitised from a figure. None of these numbers was reproduced here."]
+        read = any(how != "published" for row in mine for how in row.how.values())
+        notes = [f"Source: {text}"]
+        notes.append(f"{'~ digitised from a figure. ' if read else ''}None of these numbers was reproduced here.")
         if any(row.trained_on for row in mine):
-            notes.append(f"{TRAINED} trained on this benchmark.")
+            notes.append(f"{TRAINED} facts seen in training.")
         notes += [f"{row.model}: {row.note}." for row in mine if row.note and not row.trained_on]
         tables.append(
             Table(

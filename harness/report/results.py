@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,17 @@ from harness.store import read_json
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One finished run: its folder, manifest and summary."""
+    """One finished run: its folder, manifest and summary; `label` stands for the name where several have the same."""
 
     folder: Path
     manifest: Mapping[str, Any]
     summary: Mapping[str, Any]
+    label: str = ""
 
     @property
     def name(self) -> str:
         """Return the subject's display name."""
-        return str(self.summary["subject"]["name"])
+        return self.label or str(self.summary["subject"]["name"])
 
     def trained_on(self, suite: str) -> bool:
         """Tell whether the subject is known to have been trained on a suite."""
@@ -37,6 +39,12 @@ class Unfinished:
 
     folder: Path
     reason: str
+
+
+def told_apart(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, each with a label of its own: the end of the folder's name stands behind the name where two are called alike."""
+    counts = Counter(run.name for run in runs)
+    return [r if counts[r.name] == 1 else replace(r, label=f"{r.name} ({r.folder.name[-6:]})") for r in runs]
 
 
 def load(output: Path) -> tuple[list[Run], list[Unfinished]]:

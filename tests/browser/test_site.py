@@ -92,7 +92,7 @@ def test_a_model_trained_on_the_suite_stands_apart_without_a_rank(watched: Watch
     index.write_text(index.read_text("utf-8").replace('"trained_on":[]', '"trained_on":["own"]', 1), "utf-8")
     page = visit(watched.page, copy, "#/?suite=own")
     apart = page.locator("tbody.apart").inner_text()
-    assert "Trained on this suite: shown, not ranked" in apart and "良医 7B" in apart
+    assert "Facts seen in training: shown, not ranked" in apart and "良医 7B" in apart
     assert page.locator("tbody.apart td.rank").inner_text() == "–" and names(page)[-1] == "良医 7B"
 
 

@@ -98,7 +98,7 @@ def test_its_row_says_that_it_was_trained_on_the_suite_and_has_no_rank(done: Don
     board, _ = leaderboard(done.folder.parent.parent, "table", published=False)
     lines = [line for line in board.splitlines() if "ladder-tiny" in line]
     assert lines[0].startswith("–") and "†" in lines[0]
-    assert "† facts seen in training (trained on this suite): shown, not ranked" in board
+    assert "† facts seen in training: shown, not ranked" in board
 
 
 def test_every_prompt_of_the_bundled_suite_fits_into_it(folder: Path) -> None:

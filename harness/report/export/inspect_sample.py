@@ -24,6 +24,9 @@ SAID = {
     "refused": "the model refused",
     "unscored": "the metric could not be computed",
 }
+JUDGED = ("judge_rubric", "judge_semantic", "ladder_score")
+"""The metrics that judges' marks may stand in; a sample without judges has no opinions to show."""
+
 SHORT = 1000
 """So many characters of a text stand in a sample's summary."""
 
@@ -164,6 +167,8 @@ def _score(score: Score, full: Mapping[str, Any]) -> Row:
         "explanation": _explained(score, full),
         "metadata": {"status": score.status, "parts": dict(score.parts)},
     }
+    if score.metric in JUDGED and full.get("judged"):
+        told["metadata"]["judges"] = full["judged"]
     return told | ({"reason": REASONS[score.status]} if score.status in REASONS else {})
 
 
@@ -176,9 +181,19 @@ def _explained(score: Score, full: Mapping[str, Any]) -> str:
     if "reader" in full:
         lines.append(f"reader: {full['reader']}")
     lines += [f"{name}: {value:g}" for name, value in score.parts.items()]
+    if score.metric in JUDGED:
+        lines += [line for one in full.get("judged", ()) for line in _opinion(one)]
     rule = score.metric.removeprefix("safety_")
     lines += [found["why"] for found in full.get("unsafe", ()) if found["rule"] == rule and rule != score.metric]
     return "\n".join(lines)
+
+
+def _opinion(one: Mapping[str, Any]) -> list[str]:
+    """Return what one judge said of an answer, a line a point of the rubric."""
+    if "unread" in one:
+        return [f"{one['judge']}: no mark: {one['unread']}"]
+    points = [f"{one['judge']}: {c['mark']} of 2: {c['criterion']}: {c['reason']}" for c in one["criteria"]]
+    return [*points, f"{one['judge']}: meaning {one['meaning']} of 10: {one['reason']}"]
 
 
 def _metadata(entry: Entry, full: Mapping[str, Any]) -> Row:

@@ -41,7 +41,7 @@ def write_mlflow(runs: Sequence[Run], folder: Path) -> Written:
         whole: list[Run] = []
         try:
             _write_all(_mlflow(), runs, folder, whole)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: whatever ends it, no half store is left; it goes on upwards
             if new and not whole:
                 (folder / DATABASE).unlink(missing_ok=True)
             for place in (folder / ARTIFACTS, *([folder] if missing else [])):
@@ -86,10 +86,9 @@ def _write(mlflow: Any, client: Any, experiment: str, run: Run) -> None:
     try:
         _log(mlflow.entities, client, made.info.run_id, run, started)
         client.set_terminated(made.info.run_id, "FINISHED", end_time=started + spent)
-    except BaseException:
-        with contextlib.suppress(
-            Exception
-        ):  # on a full disk even this may fail; then the run stays, as one that never finished
+    except BaseException:  # Ctrl-C too: whatever ends it, no half run is left; it goes on upwards
+        # On a full disk even this may fail, with an error of SQLAlchemy's or MLflow's own; then the run stays as one that never finished.
+        with contextlib.suppress(Exception):
             client.delete_run(made.info.run_id)
         shutil.rmtree(Path(unquote(urlparse(made.info.artifact_uri).path)).parent, ignore_errors=True)
         raise

@@ -68,7 +68,7 @@ def new_folder(place: Path) -> Iterator[None]:
                 shutil.rmtree(place)
             place.mkdir(parents=True)
             yield
-        except BaseException:
+        except BaseException:  # Ctrl-C too: whatever ends it, no half folder is left; it goes on upwards
             shutil.rmtree(place, ignore_errors=True)
             with contextlib.suppress(OSError):
                 for path in missing[1:]:

@@ -16,6 +16,9 @@ from harness.tables import plain_json, printable
 
 PROJECT = "tcm-eval"
 FILES = ("manifest.json", "summary.json", "scores.jsonl", "records.jsonl")
+JUDGED = "judge.jsonl"
+"""What judges said, in the folder of a judged run."""
+
 COUNTED = ("ok", "unparsed", "truncated", "refused", "failed", "unscored")
 
 
@@ -62,16 +65,22 @@ def flat(value: Any, name: str = "") -> dict[str, str]:
 def check_lines(runs: Sequence[Run]) -> None:
     """Raise UsageError for a damaged line in a run's files, which are handed on as they are."""
     for run in runs:
-        for name in FILES[2:]:
+        for name in files_of(run)[2:]:
             for _ in read_lines(run.folder / name):
                 pass
 
 
+def files_of(run: Run) -> tuple[str, ...]:
+    """Return the names of a run's files: four, and the judges' replies once it was judged."""
+    return (*FILES, JUDGED) if (run.folder / JUDGED).exists() else FILES
+
+
 def copy_files(run: Run, folder: Path) -> list[Path]:
-    """Copy the run's four files into a folder, the manifest without the folders of this machine; return the copies."""
+    """Copy the run's files into a folder, the manifest without the folders of this machine; return the copies."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {name: value for name, value in run.manifest.items() if name not in PRIVATE}
     (folder / FILES[0]).write_text(plain_json(manifest, indent=1) + "\n", "utf-8")
-    for name in FILES[1:]:
+    names = files_of(run)
+    for name in names[1:]:
         shutil.copyfile(run.folder / name, folder / name)
-    return [folder / name for name in FILES]
+    return [folder / name for name in names]

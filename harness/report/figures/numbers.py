@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.report.results import Published, Run
+from harness.report.results import Published, Run, told_apart
 from harness.tables import for_csv
 
 Origin = Literal["run", "published", "digitised"]
@@ -65,11 +65,8 @@ class Numbers:
 
 
 def labels(runs: Sequence[Run]) -> dict[str, str]:
-    """Return each run folder's label: the subject's name, with the end of the folder's name where two are called alike."""
-    counts = Counter(run.name for run in runs)
-    return {
-        str(run.folder): run.name if counts[run.name] == 1 else f"{run.name} ({run.folder.name[-6:]})" for run in runs
-    }
+    """Return each run's label by its folder, told apart where two subjects are called alike."""
+    return {str(run.folder): run.name for run in told_apart(runs)}
 
 
 def as_csv(numbers: Numbers) -> str:

@@ -13,6 +13,7 @@ from harness.extract.reasoning import split
 from harness.metrics.safety import RULES
 from harness.plan import Part, Plan
 from harness.registry import get_extractor, get_metric
+from harness.report.opinions import opinions
 from harness.score import Reading, read
 from harness.store import Index, read_scores
 from harness.types import Blanks, Case, Choice, Failure, Image, Job, Record, Reference, Request, Response, Score, slot
@@ -108,6 +109,7 @@ def in_full(entry: Entry) -> dict[str, Any]:
             "asked_options": list(request.options) if request else [],
             "reader": _reader(entry.part),
             "unsafe": findings(entry.part, entry.job, entry.records),
+            "judged": opinions(entry.part, entry.job, entry.records),
         }
     return shown
 

@@ -104,20 +104,20 @@ function boardTable(rows, columns, runs, now, change) {
   const line = (row) => h("tr", { class: row.trained ? "apart" : null },
     h("td", { class: "rank" }, row.rank ? String(row.rank) : "–"),
     h("th", { scope: "row" }, h("a", { href: link("run", row.run.id) }, subject(row.run, runs)),
-      row.trained ? h("span", { class: "tag warn" }, "trained on this suite") : null,
+      row.trained ? h("span", { class: "tag warn" }, "facts seen in training") : null,
       row.run.not_accepted.length ? h("span", { class: "tag" }, `did not accept ${row.run.not_accepted.join(", ")}`) : null),
     several ? h("td", { class: "num" }, h("span", { class: "value" }, row.whole ? number(row.mean) : "–")) : null,
     row.cells.map((cell, i) => boardCell(cell, columns[i])));
   const open = rows.filter((row) => !row.trained), trained = rows.filter((row) => row.trained);
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Leaderboard" },
     h("table", { class: "board" },
-      h("caption", {}, `${now.suite}: ${rows.length} ${rows.length === 1 ? "run" : "runs"}, measured here`),
+      h("caption", {}, `${now.suite}: ${amount(rows.length, "run")}, measured here`),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "#"), head("name", "Model"),
         several ? head("mean", "Mean of columns", "each counts once") : null,
         columns.map((c) => head(c.key, c.name + (c.letter ? ` (${c.letter})` : ""), c.metric)))),
       h("tbody", {}, open.map(line)),
       trained.length ? h("tbody", { class: "apart" }, h("tr", {}, h("th", { colspan: columns.length + 3, scope: "rowgroup", class: "band" },
-        "Trained on this suite: shown, not ranked")), trained.map(line)) : null));
+        "Facts seen in training: shown, not ranked")), trained.map(line)) : null));
 }
 
 function publishedTables(index, suite) {
@@ -130,12 +130,13 @@ function publishedTables(index, suite) {
     const columns = [...new Set(rows.flatMap((r) => Object.keys(r.values)))];
     const level = (r) => ("mean" in r.values ? r.values.mean : -1);
     const body = [...rows].sort((a, b) => level(b) - level(a)).map((r) => [
-      [r.model, r.trained_on ? h("span", { class: "tag warn" }, "trained on it") : null],
+      [r.model, r.trained_on ? h("span", { class: "tag warn" }, "facts seen in training") : null],
       ...columns.map((c) => (c in r.values ? number(r.values[c]) + (r.how[c] === "published" ? "" : " ~") : "–"))]);
+    const read = rows.some((r) => Object.values(r.how).some((how) => how !== "published"));
     const notes = rows.filter((r) => r.note).map((r) => `${r.model}: ${r.note}.`);
     return h("section", { class: "published" },
       table(["Model", ...columns], body, `Published by others, not measured here: ${rows[0].metric}`),
-      h("p", { class: "note" }, `Source: ${rows[0].source} ~ read off a figure. `, notes.join(" ")));
+      h("p", { class: "note" }, `Source: ${rows[0].source}${read ? " ~ read off a figure." : ""} `, notes.join(" ")));
   });
 }
 

@@ -74,7 +74,7 @@ async function compareView(main, route) {
   const tasksA = Object.keys(pageA.manifest.tasks), tasksB = Object.keys(pageB.manifest.tasks);
   const { pairs, alone } = pairUp(columnsA, columnsB, tasksA, tasksB, new Map(same.map((t) => [t, b.headlines[t]])), new Set(index.lower_is_better));
   const counted = tallies(pairs, columnsB, tasksB);
-  if (alone) notes.push(`${whole(alone)} answers have no counterpart in the other run.`);
+  if (alone) notes.push(`${amount(alone, "answer")} without a counterpart in the other run.`);
   notes.push(`Whether the difference is more than chance: tcm-eval compare ${a.id} ${b.id}`);
 
   let hits = [], key = "";
@@ -116,7 +116,7 @@ async function compareView(main, route) {
       const [x, y] = await Promise.all([TCM.sample(a.id, pairs.a[i]), TCM.sample(b.id, pairs.b[i])]);
       if (String(i) !== now.open) return;
       const side = (label, run, s) => h("section", { class: "side" }, h("h3", {}, `${label}: ${subject(run, runs)}`), h("p", { class: "labels" }, badge(s.outcome)), safetyView(s), readView({ ...s, target: null }),
-        s.turns.map((turn, k) => turnView(turn, k, s.turns.length > 1, null, s.asked_options)), metricsView(s));
+        s.turns.map((turn, k) => turnView(turn, k, s.turns.length > 1, null, s.asked_options)), metricsView(s), judgedView(s));
       detail.replaceChildren(h("p", { class: "actions" }, h("button", { type: "button", class: "quiet only-narrow", onclick: () => Router.go({ ...now, open: undefined }) }, "← List")),
         h("h2", {}, x.sample), h("p", { class: "labels" }, h("span", { class: `badge ${CLASSES[pairs.kind[i]][1]}` }, CLASSES[pairs.kind[i]][0]), h("span", { class: "tag" }, x.task)),
         h("section", {}, h("h3", {}, "Prompt as sent"), promptView(y)),

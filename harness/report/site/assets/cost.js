@@ -61,7 +61,7 @@ function costSection(rows, column, runs, now, index, change) {
   const score = `${column.name}, ${column.metric}`;
   const silent = scored.filter(({ run }) => !(much(run) > 0)).map(({ run }) => subject(run, runs));
   const amounts = ways.map(([, name, of]) => [name, of]);
-  const notes = ["Figures beside the marks are ranks in the table above, † is trained on this suite, * incomplete. Amounts are over all answers of a run, not of this column alone.",
+  const notes = ["Figures beside the marks are ranks in the table above, † is facts seen in training, * incomplete. Amounts are over all answers of a run, not of this column alone.",
     key.startsWith("cost") ? "Cost: all tokens at the price per token, without discounts." : "", silent.length ? `Not shown, for nothing is known of them here: ${silent.join(", ")}.` : ""].filter(Boolean);
   return h("section", { class: "cost" }, h("h2", {}, "What a score takes"),
     ways.length > 1 ? h("div", { class: "filters" }, choose("Against", ways.map(([name, text]) => [name, text]), key, (against) => change({ against }))) : null,

@@ -67,6 +67,7 @@ function choose(label, options, now, change) {
 
 const number = (value, digits = 3) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 const whole = (value) => (value === null || value === undefined ? "–" : Math.round(value).toLocaleString("en"));
+const amount = (value, noun) => `${whole(value)} ${noun}${value === 1 ? "" : "s"}`;
 const percent = (part, total) => (total ? `${((100 * part) / total).toFixed(1)}%` : "–");
 
 function table(columns, rows, caption) {

@@ -27,7 +27,7 @@ function speed(summary, sessions) {
     ["Cost", typeof use.cost === "number" ? `${Number(use.cost.toPrecision(4))} ${use.price.currency || "in the unit of --price"}, ${Number(((1000 * use.cost) / use.calls).toPrecision(4))} for 1,000 answers (a million tokens: ${use.price.input} in, ${use.price.output} out${use.price.date ? `, as of ${use.price.date}` : ""}; without discounts)`
       : use.price ? "unknown: the provider told no tokens" : "unknown: no price (--price INPUT,OUTPUT)"],
     ["Time of all calls", use.seconds ? `${number(use.seconds, 1)} s` : ""],
-    ["Time on the clock", wall ? `${number(wall, 1)} s in ${sessions.length} ${sessions.length === 1 ? "session" : "sessions"}` : ""],
+    ["Time on the clock", wall ? `${number(wall, 1)} s in ${amount(sessions.length, "session")}` : ""],
     ["Speed", wall && asked ? `${asked / wall < 100 ? number(asked / wall, 1) : whole(asked / wall)} answers a second` : ""],
   ]);
 }
@@ -101,10 +101,10 @@ async function runView(main, route) {
     h("h1", { tabindex: "-1" }, run.name),
     h("p", {}, h("span", { class: "code" }, manifest.run), " ", manifest.created,
       run.complete ? null : h("span", { class: "tag warn" }, "incomplete"),
-      run.trained_on.length ? h("span", { class: "tag warn" }, `trained on ${run.trained_on.join(", ")}`) : null,
+      run.trained_on.length ? h("span", { class: "tag warn" }, `facts of ${run.trained_on.join(", ")} seen in training`) : null,
       run.not_accepted.length ? h("span", { class: "tag" }, `did not accept ${run.not_accepted.join(", ")}`) : null),
-    h("p", { class: "actions" }, h("a", { class: "button", href: link("samples", run.id) }, `Browse ${whole(run.rows)} answers`),
-      run.unsafe ? h("a", { class: "button danger", href: link("samples", run.id) + "?unsafe=1" }, `${whole(run.unsafe)} unsafe prescriptions`) : null,
+    h("p", { class: "actions" }, h("a", { class: "button", href: link("samples", run.id) }, `Browse ${amount(run.rows, "answer")}`),
+      run.unsafe ? h("a", { class: "button danger", href: link("samples", run.id) + "?unsafe=1" }, amount(run.unsafe, "unsafe prescription")) : null,
       others.length ? h("a", { class: "button", href: `#/compare?b=${encodeURIComponent(run.id)}&a=${encodeURIComponent(others[0].id)}` }, "Compare with another run") : null),
     h("section", {}, h("h2", {}, "What became of the answers"), parts("Answers by outcome", tally),
       run.gone ? h("p", { class: "note" }, `Shown without questions: ${run.gone}`) : null),

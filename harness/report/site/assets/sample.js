@@ -43,14 +43,14 @@ function optionsView(logprobs, options) {
 /** One answer; `asked` is what it answers, given where there are several, `options` what was offered to be scored. */
 function turnView(turn, i, many, asked, options) {
   const title = many ? `Answer ${i + 1}` : "Answer as it came";
-  if (turn.failure) return h("section", { class: "turn" }, h("h3", {}, title), h("p", { class: "callout" }, `${turn.failure.kind} after ${turn.failure.attempts} attempts: `, turn.failure.message));
+  if (turn.failure) return h("section", { class: "turn" }, h("h3", {}, title), h("p", { class: "callout" }, `${turn.failure.kind} after ${amount(turn.failure.attempts, "attempt")}: `, turn.failure.message));
   const said = turn.answer === null ? turn.text : turn.answer;
   const [tin, tout, treason] = turn.tokens;
   const meta = [turn.stop !== "stop" ? `ended by ${turn.stop}` : null, tin ? `${whole(tin)} tokens in` : null, tout ? `${whole(tout)} out` : null,
     treason ? `${whole(treason)} of reasoning` : null, turn.seconds ? `${number(turn.seconds, 2)} s` : null, turn.version, turn.origin ? `adopted from ${turn.origin}` : null].filter(Boolean);
   return h("section", { class: "turn" }, asked ? h("section", { class: "message user" }, h("h4", {}, `user, turn ${i + 1}`), asked.parts.map((part) => (part.text ? prose(part.text) : null))) : null,
     h("h3", {}, title),
-    turn.reasoning ? h("details", { class: "reasoning" }, h("summary", {}, `Reasoning (${whole(turn.reasoning.length)} characters)`), prose(turn.reasoning)) : null,
+    turn.reasoning ? h("details", { class: "reasoning" }, h("summary", {}, `Reasoning (${amount(turn.reasoning.length, "character")})`), prose(turn.reasoning)) : null,
     said ? prose(said, "answer") : h("p", { class: "empty" }, turn.logprobs ? "No text: options were scored by log-probability." : "No text."),
     turn.answer !== null ? h("details", {}, h("summary", {}, "Raw text with its tags"), prose(turn.text)) : null,
     turn.logprobs ? optionsView(turn.logprobs, options) : null,
@@ -76,6 +76,21 @@ function metricsView(sample) {
     h("span", { class: "aside" }, Object.entries(m.parts).map(([k, v]) => `${k} ${Number.isInteger(v) ? v : number(v)}`).join(", ") || "–")]), "Metrics");
 }
 
+/** One judge's verdict: a mark and a reason for each point of the rubric, or why there is none. */
+function verdictView(one, several) {
+  const title = `${one.judge}${several ? `, answer ${one.turn + 1}` : ""}`;
+  if (one.unread) return h("section", { class: "verdict" }, h("h4", {}, title), h("p", { class: "note" }, `No mark: ${one.unread}.`), one.said ? prose(one.said) : null);
+  return h("section", { class: "verdict" }, h("h4", {}, title),
+    one.criteria.length ? h("ul", {}, one.criteria.map((c) => h("li", {}, h("b", {}, `${c.mark} of 2`), " ", h("bdi", {}, c.criterion), prose(c.reason)))) : null,
+    h("p", {}, h("b", {}, `Meaning: ${one.meaning} of 10`)), prose(one.reason));
+}
+
+function judgedView(sample) {
+  const found = sample.judged || [];
+  if (!found.length) return null;
+  return h("details", { class: "judged" }, h("summary", {}, `What the judges said (${amount(found.length, "opinion")})`), found.map((one) => verdictView(one, sample.turns.length > 1)));
+}
+
 function readView(sample) {
   return h("dl", { class: "read" },
     sample.target ? [h("dt", {}, "Expected"), h("dd", { dir: "auto" }, sample.target.map((t) => prose(t)))] : null,
@@ -93,6 +108,6 @@ function sampleView(sample) {
       sample.repeat ? h("span", { class: "tag" }, `repeat ${sample.repeat}`) : null, sample.variant ? h("span", { class: "tag" }, `rotation ${sample.variant}`) : null),
     safetyView(sample), readView(sample),
     sample.turns.length ? sample.turns.map((turn, i) => turnView(turn, i, many, users[i], sample.asked_options)) : h("p", { class: "empty" }, "There is no record of an answer."),
-    metricsView(sample),
+    metricsView(sample), judgedView(sample),
     h("section", {}, h("h3", {}, "Prompt as sent"), promptView(sample))];
 }

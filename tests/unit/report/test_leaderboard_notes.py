@@ -1,0 +1,44 @@
+"""The leaderboard's notes say only what its tables show, and no two rows have one name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from harness.models import published_root
+from harness.report.chosen import chosen
+from harness.report.leaderboard import build
+from harness.report.results import Published, published
+from tests.conftest import make_suite
+
+Make = Callable[[dict[str, tuple[float, int]]], list[Path]]
+Call = Callable[..., tuple[int, str, str]]
+TASK = "type: single_choice\ndata: [choice.jsonl]\ncolumns:\n  id: id\n  question: question\n  options: { form: dict, column: options }\n  answer: answer\n  discipline: { constant: Surgery }\n"
+
+
+def test_published_numbers_stand_only_below_runs_of_their_suite(runs: Make, tmp_path: Path, tcm_eval: Call) -> None:
+    everyone = published(published_root())
+    ladder, _ = chosen(runs({"one": (0.5, 1)}))
+    assert [table.kind for table in build(ladder, everyone)].count("published") > 0
+    suite, output = make_suite(tmp_path / "own", 8, TASK), tmp_path / "other"
+    assert tcm_eval("run", "--model", "guess", "--tasks", "own", "--task-path", suite, "--output", output)[0] == 0
+    other, _ = chosen([output])
+    assert all(table.kind != "published" for table in build(other, everyone))
+
+
+def test_rows_of_one_name_are_told_apart_in_every_table(runs: Make) -> None:
+    found, _ = chosen(runs({"one": (0.5, 1), "two": (0.6, 1)}))
+    same = [replace(r, summary={**r.summary, "subject": {**r.summary["subject"], "name": "one"}}) for r in found]
+    for table in build(same):
+        assert len({name.partition(". ")[2] or name for name, _ in table.rows}) == 2, table.title
+
+
+def test_the_sign_of_digitised_numbers_is_explained_only_where_it_stands(runs: Make) -> None:
+    found, _ = chosen(runs({"one": (0.5, 1)}))
+    stated = Published("A", "tcm_ladder", "accuracy", {"mean": 0.5}, {"mean": "published"}, "B", False, "")
+    read = replace(stated, how={"mean": "digitised"})
+    [table] = [one for one in build(found, [stated]) if one.kind == "published"]
+    assert not any("~" in note for note in table.notes)
+    [table] = [one for one in build(found, [read]) if one.kind == "published"]
+    assert any("~ digitised" in note for note in table.notes)
