@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from harness.engine import answer
+from harness.limits import Limits
 from harness.plan import Selection, prepare
 from harness.prompts import Ask, Style
 from harness.suites import Catalogue
@@ -71,10 +73,9 @@ def asked(model: Any, questions: Sequence[Request], at_once: int = 8) -> list[Re
 async def _asked_one_by_one(model: Any, questions: Sequence[Request], at_once: int) -> list[Response | Failure]:
     gate = asyncio.Semaphore(at_once)
 
-    async def one(question: Request) -> Response:
+    async def one(question: Request) -> Response | Failure:
         async with gate:
-            said: Response = await model.generate(question)
-            return said
+            return await answer(model, question, Limits())  # as a run does: a dropped connection is tried again
 
     try:
         return list(await asyncio.gather(*map(one, questions)))
