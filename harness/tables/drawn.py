@@ -182,9 +182,10 @@ def _latex(table: Table) -> str:
             r"\begin{table}",
             r"\centering",
             caption,
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # a table wider than the line is made to fit
             rf"\begin{{tabular}}{{{columns}}}",
             *inner,
-            r"\end{tabular}",
+            r"\end{tabular}}",
             *notes,
             r"\end{table}",
         ]
