@@ -106,7 +106,7 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
 
 def estimate(spec: JudgeSpec) -> str:
     """Return how much the judges would be asked at most; nothing is asked, built or written."""
-    plan, subjects, panel = _prepared(spec)
+    plan, subjects, panel = _prepared(spec, only_possible=False)
     lines = []
     for subject in subjects:
         sampling, price = _sampling(spec, subject), price_of(spec.price, subject, spec.limits)
@@ -129,8 +129,11 @@ def estimate(spec: JudgeSpec) -> str:
     return "\n".join([*lines, "What the judges have said already is not taken off."])
 
 
-def _prepared(spec: JudgeSpec) -> tuple[Plan, list[Subject], Panel]:
-    """Return the run's plan, who is to judge, and the panel so far: empty, or with `add` the judges that the run has."""
+def _prepared(spec: JudgeSpec, *, only_possible: bool = True) -> tuple[Plan, list[Subject], Panel]:
+    """Return the run's plan, who is to judge, and the panel so far: empty, or with `add` the judges that the run has.
+
+    Unless `only_possible`, a judge needs no key: for an estimate that asks nobody.
+    """
     if not (spec.run / "manifest.json").is_file():
         raise UsageError(f"{spec.run} is no run folder: it has no manifest.json")
     manifest = read_json(spec.run / "manifest.json")
@@ -139,7 +142,7 @@ def _prepared(spec: JudgeSpec) -> tuple[Plan, list[Subject], Panel]:
     plan.parts = [part for part in plan.parts if part.task.is_text]
     if not plan.parts:
         raise UsageError(f"{spec.run}: none of its tasks has answers that are texts, so there is nothing to judge")
-    subjects = [resolve(name, spec.settings)[0] for name in spec.judges]
+    subjects = [resolve(name, spec.settings, only_possible=only_possible)[0] for name in spec.judges]
     models = Counter((subject.provider, subject.model) for subject in subjects)
     if twice := [f"{provider}/{model}" for (provider, model), n in models.items() if n > 1]:
         raise UsageError(f"{twice[0]} is named as a judge twice: its marks would count twice")

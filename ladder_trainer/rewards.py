@@ -53,7 +53,10 @@ def authors_correctness(text: str, question: Question) -> float:
 
 
 def whole(text: str) -> bool:
-    """Tell whether the text is one think block and one answer block on lines of their own, from beginning to end."""
+    """Tell whether the text is a think block and then an answer block on lines of their own, from beginning to end.
+
+    As in the field's usual pattern, a block may hold tags itself: a pair that comes twice costs `tags`, not this.
+    """
     return _WHOLE.fullmatch(text) is not None
 
 

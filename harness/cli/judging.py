@@ -77,6 +77,7 @@ def _judge(args: argparse.Namespace) -> int:
     judged = judge(spec, Quiet() if args.quiet else Console())
     if not args.quiet:
         print_finished([judged.done], judged.done.folder.parent.parent)
+    if not (args.quiet and judged.complete):
         for note in judged.notes:
             print(f"note: {note}", file=sys.stderr)
     if args.json:

@@ -131,7 +131,6 @@ EXTRAS = {
     "bertscore": ("bert_score",),
     "vllm": ("vllm",),
     "train": ("trl", "peft"),
-    "ray": ("ray",),
     "wandb": ("wandb",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "site": ("vl_convert",),

@@ -60,10 +60,23 @@ def test_the_exit_codes(tcm_eval: Call, tmp_path: Path) -> None:
         assert tcm_eval("judge", done.folder, "--judge", "nobody")[0] == 2
         code, out, _ = tcm_eval("judge", done.folder, *asking[:-1], "--dry-run")
         assert code == 0 and "6 answers to judge" in out
+        stopped = tcm_eval("judge", done.folder, *asking, "--fresh", "--max-total-tokens", 1)
+        assert stopped[0] == 3 and "stopped" in stopped[2], "a quiet one says why it stopped too"
     code, _, err = tcm_eval("judge", done.folder, *asking)
     assert code == 3 and "cannot be reached" in err, "the server is gone"
     with serving(judging(by_words)) as server:
         assert tcm_eval("judge", done.folder, "--judge", "server/j1", "--base-url", server.url, "--quiet")[0] == 0
+
+
+def test_an_estimate_asks_nobody_and_needs_no_key(
+    tcm_eval: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    done = answered(tmp_path)
+    code, out, err = tcm_eval("judge", done.folder, "--judge", "gpt-5", "--dry-run")
+    assert code == 0 and "6 answers to judge" in out, err
+    code, _, err = tcm_eval("judge", done.folder, "--judge", "gpt-5")
+    assert code == 2 and "OPENAI_API_KEY" in err
 
 
 def test_runs_judged_in_other_ways_are_not_compared(tcm_eval: Call, tmp_path: Path) -> None:
