@@ -51,7 +51,7 @@ function lettered(columns) {
     column.letter = String.fromCharCode(97 + ways.indexOf(column));
     const shared = ways.map((w) => new Set(w.id.split("|"))).reduce((a, b) => new Set([...a].filter((x) => b.has(x))));
     const own = column.id.split("|").filter((part) => !shared.has(part)).join(", ");
-    notes.push(`${column.name} ${column.metric} (${column.letter}) was asked in a way of its own: ${own}`);
+    notes.push(`${column.name} ${column.metric} (${column.letter}) was asked ${own ? `in a way of its own: ${own}` : "as the task stands"}`);
   }
   return notes;
 }

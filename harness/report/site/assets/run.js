@@ -72,6 +72,20 @@ function disciplines(summary, index) {
   return [metrics.length > 1 ? choose("Metric", metrics.map((m) => [m, m]), now, (m) => { now = m; draw(); }) : null, box];
 }
 
+/** What became of questions whose options were asked in several orders: a section, or none where none was. */
+function turned(summary) {
+  const found = Object.entries(summary.position || {}).filter(([, told]) => told.rotations > 1);
+  if (!found.length) return [];
+  const share = (row) => (row ? `${number(row.mean)} (${number(row.low)} – ${number(row.high)})` : "–");
+  const letters = [...new Set(found.flatMap(([, told]) => Object.keys(told.places)))].sort();
+  const once = found.reduce((sum, [, told]) => sum + told.asked_once, 0);
+  return [h("section", {}, h("h2", {}, "Options in other places"),
+    table(["Task", "Rotations", "Same in all", "Right in all", "Position bias", "Bias by chance alone"],
+      found.map(([task, told]) => [task, whole(told.rotations), share(told.consistent), share(told.right_in_all), share(told.bias), number(told.bias.noise)]), "Rotations of the options, with 95% intervals"),
+    table(["Task", ...letters], found.map(([task, told]) => [task, ...letters.map((at) => (told.places[at] ? share(told.places[at]) : "–"))]), "How much more often a letter was chosen than it should be"),
+    h("p", { class: "note" }, `Position bias: the share of answers that would have to move to another letter.${once ? ` ${amount(once, "question")} with an option that speaks of others, asked once, ${once === 1 ? "is" : "are"} not in here.` : ""}`))];
+}
+
 function countsTable(manifest, summary, statuses) {
   const rows = Object.entries(summary.tasks).map(([task, metrics]) => {
     const counts = metrics[manifest.tasks[task].headline].counts;
@@ -111,6 +125,7 @@ async function runView(main, route) {
     h("section", {}, h("h2", {}, "By discipline"), disciplines(summary, index)),
     ...byLabels(summary, index),
     h("section", {}, h("h2", {}, "By task"), taskTable(manifest, summary), countsTable(manifest, summary, index.statuses)),
+    ...turned(summary),
     speed(summary, sessions),
     facts("Who answered", [["Name", run.name], ...Object.entries(run.identity).map(([k, v]) => [k.replaceAll("_", " "), asText(v)]), ["Versions told", (summary.model_versions || []).join(", ")]]),
     h("section", {}, h("h2", {}, "What was asked"), questions(manifest)),
