@@ -109,7 +109,7 @@ def test_charts_answer_the_pointer_and_a_click_leads_to_the_run(watched: Watched
     page = visit(watched.page, site, "#/?suite=own")
     page.wait_for_selector(".lively .plot-live svg")
     assert page.locator(".dot-rows").first.is_hidden() and page.locator(".hint").first.is_visible()
-    mark = page.locator(".plot-live path[aria-roledescription=point]")
+    mark = page.locator(".plot-live").first.locator("path[aria-roledescription=point]")
     assert mark.count() == 2
     mark.nth(1).hover()
     page.wait_for_selector("#vg-tooltip-element.visible")
