@@ -177,56 +177,74 @@ async def run(
     failure. `Fatal` and bugs stop the run; everything put so far stays. A limit of the whole run ends it early and quietly: then
     `gate.stopped` says why.
     """
-    gate = gate or Gate(limits)
-    put_count = 0
-    busy, workers = limits.in_flight, limits.in_flight
-
-    async def follow(item: Todo) -> None:
-        nonlocal put_count
-        job, responses = item.job, list(item.done)
-        while (request := job.next(responses)) is not None:
-            outcome = await answer(model, request, limits, gate, rest)
-            sample, turn = job.sample, len(responses)
-            place = (job.repeat, job.variant, turn, job.role)
-            put(Record(request.key(identity, job.repeat), sample.task, sample.id, outcome, *place), job)
-            put_count += 1
-            if isinstance(outcome, Failure):
-                gate.failed(outcome)
-                return
-            responses.append(outcome)
-
-    async def worker() -> None:
-        nonlocal busy, workers
-        for item in todo:
-            try:
-                await follow(item)
-            except Stopped:
-                return
-            await asyncio.sleep(0)  # an adapter that never waits must not starve the rest
-            if busy > limits.in_flight:  # whom this one stood in for is back
-                break
-        busy, workers = busy - 1, workers - 1
-
-    async def rest(seconds: float) -> None:
-        nonlocal busy, workers
-        helps = not gate.stopped and gate.health.share < IN_TROUBLE
-        if helps and busy <= limits.in_flight and workers < STAND_INS * limits.in_flight:
-            workers += 1
-            group.create_task(worker())
-        else:
-            busy -= 1
-        await gate.rest(seconds)
-        busy += 1
-
     try:
         async with asyncio.TaskGroup() as group:
+            crew = _Crew(model, todo, limits, put, identity, gate or Gate(limits), group)
             for _ in range(limits.in_flight):
-                group.create_task(worker())
-    except BaseExceptionGroup as errors:
+                crew.hire()
+    except (
+        BaseExceptionGroup
+    ) as errors:  # whatever a worker raised, an interruption too, comes wrapped: it is passed on bare
         raise _first(errors) from None
     finally:
         await model.aclose()
-    return put_count
+    return crew.put_count
+
+
+@dataclass(slots=True)
+class _Crew:
+    """The workers of one run: `workers` in all, of which `busy` do not rest before another attempt."""
+
+    model: Model
+    todo: Iterator[Todo]
+    limits: Limits
+    put: Callable[[Record, Job], None]
+    identity: str
+    gate: Gate
+    group: asyncio.TaskGroup
+    busy: int = 0
+    workers: int = 0
+    put_count: int = 0
+
+    def hire(self) -> None:
+        """Start one more worker."""
+        self.busy, self.workers = self.busy + 1, self.workers + 1
+        self.group.create_task(self._work())
+
+    async def _work(self) -> None:
+        for item in self.todo:
+            try:
+                await self._follow(item)
+            except Stopped:
+                return
+            await asyncio.sleep(0)  # an adapter that never waits must not starve the rest
+            if self.busy > self.limits.in_flight:  # whom this one stood in for is back
+                break
+        self.busy, self.workers = self.busy - 1, self.workers - 1
+
+    async def _follow(self, item: Todo) -> None:
+        """Ask the steps of one job that are left, until its end or its first failure."""
+        job, responses = item.job, list(item.done)
+        while (request := job.next(responses)) is not None:
+            outcome = await answer(self.model, request, self.limits, self.gate, self._rest)
+            sample, turn = job.sample, len(responses)
+            place = (job.repeat, job.variant, turn, job.role)
+            self.put(Record(request.key(self.identity, job.repeat), sample.task, sample.id, outcome, *place), job)
+            self.put_count += 1
+            if isinstance(outcome, Failure):
+                self.gate.failed(outcome)
+                return
+            responses.append(outcome)
+
+    async def _rest(self, seconds: float) -> None:
+        """Rest before another attempt; somebody else asks meanwhile, where that helps."""
+        gate, in_flight = self.gate, self.limits.in_flight
+        helps = not gate.stopped and gate.health.share < IN_TROUBLE
+        if helps and self.busy <= in_flight and self.workers < STAND_INS * in_flight:
+            self.hire()
+        self.busy -= 1
+        await gate.rest(seconds)
+        self.busy += 1
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
