@@ -56,7 +56,7 @@ class Gate:
     ) -> None:
         self.limits = limits
         self.stopped = ""
-        self.retries = self.refusals = self.failures = self.running = 0
+        self.retries = self.failures = self.running = 0
         self.earlier_tokens = self.tokens = earlier.tokens
         self.earlier_spent = self.spent = earlier.spent
         self.adaptive = metered if limits.adaptive is None else limits.adaptive
@@ -156,7 +156,6 @@ class Gate:
         """Note that the provider asked us to slow down: all wait as long as it says, and go more slowly from then on."""
         now = self._clock()
         self.health.faulted(why)
-        self.refusals += 1
         if wait:
             self._pause = max(self._pause, now + wait)
         if self.limits.adaptive is None and not self.adaptive:
