@@ -9,36 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.datasets import census, chosen, count_blanks, stream
+from harness.datasets import count_blanks
 from harness.errors import UsageError
-from harness.preflight import check
-from harness.specs import TaskSpec
-from harness.suites import Catalogue
-from harness.types import Blanks, Case, Choice, Reference, Sample
-
-BASE = "type: single_choice\ndata: [items.{ext}]\ncolumns:\n  question: q\n  options: {options}\n"
-
-
-def load(folder: Path, yaml: str, rows: object, ext: str = "jsonl") -> list[Sample]:
-    catalogue, task = make(folder, yaml, rows, ext)
-    census(catalogue, task)
-    return list(stream(catalogue, task))
-
-
-def make(folder: Path, yaml: str, rows: object, ext: str = "jsonl") -> tuple[Catalogue, TaskSpec]:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "task.yaml").write_text(yaml, "utf-8")
-    data = folder / f"items.{ext}"
-    if isinstance(rows, bytes):
-        data.write_bytes(rows)
-    elif isinstance(rows, str):
-        data.write_text(rows, "utf-8")
-    elif isinstance(rows, list):
-        data.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), "utf-8")
-    catalogue = Catalogue([folder])
-    [task] = catalogue.tasks("own")
-    return catalogue, task
-
+from harness.types import Blanks, Case, Choice, Reference
+from tests.support.data_files import BASE, DICT, GOOD, HEADED, load
 
 OPTIONS: list[tuple[str, Mapping[str, Any]]] = [
     ("{ form: dict, column: o }", {"q": "补气药是", "o": {"A": "人参", "B": "当归", "C": "麦冬", "D": "", "E": " "}}),
@@ -68,11 +42,8 @@ def test_an_answer_is_letters_in_any_notation_or_an_options_own_text(
     tmp_path: Path, answer: object, letters: str
 ) -> None:
     rows = [{"q": "x", "o": {"A": "人参", "B": "当归", "C": "麦冬"}, "answer": answer}]
-    [sample] = load(tmp_path / "own", BASE.format(ext="jsonl", options="{ form: dict, column: o }"), rows)
+    [sample] = load(tmp_path / "own", DICT, rows)
     assert sample.target == Choice(frozenset(letters))
-
-
-GOOD = {"q": "x", "o": {"A": "人参", "B": "当归"}, "answer": "A"}
 
 
 @pytest.mark.parametrize(
@@ -90,21 +61,20 @@ GOOD = {"q": "x", "o": {"A": "人参", "B": "当归"}, "answer": "A"}
 )
 def test_a_faulty_row_is_named_by_file_and_line(tmp_path: Path, rows: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        load(tmp_path / "own", BASE.format(ext="jsonl", options="{ form: dict, column: o }"), rows)
+        load(tmp_path / "own", DICT, rows)
 
 
 def test_an_id_that_stands_twice_is_named_with_both_places(tmp_path: Path) -> None:
-    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }") + "  id: id\n"
+    yaml = DICT + "  id: id\n"
     with pytest.raises(UsageError, match=r"items.jsonl:3: id '7' stands twice in own/task, first at .*items.jsonl:1"):
         load(tmp_path / "own", yaml, [{**GOOD, "id": 7}, {**GOOD, "id": 8}, {**GOOD, "id": 7}])
 
 
 def test_malformed_rows_are_left_out_only_as_far_as_the_task_tolerates(tmp_path: Path) -> None:
-    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }")
     rows = [GOOD, {**GOOD, "answer": ""}, GOOD]
-    assert [s.id for s in load(tmp_path / "own", "tolerate: 1\n" + yaml, rows)] == ["0", "2"]
+    assert [s.id for s in load(tmp_path / "own", "tolerate: 1\n" + DICT, rows)] == ["0", "2"]
     with pytest.raises(UsageError, match=r"items\.jsonl:2"):
-        load(tmp_path / "own", yaml, rows)
+        load(tmp_path / "own", DICT, rows)
 
 
 @pytest.mark.parametrize("ext", ["csv", "tsv", "xlsx", "parquet", "json", "jsonl"])
@@ -211,63 +181,9 @@ def test_free_text_takes_several_references(tmp_path: Path) -> None:
 
 
 def test_a_discipline_is_mapped_or_none_but_never_guessed(tmp_path: Path) -> None:
-    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }")
-    yaml += "  discipline: { column: d, map: { 方剂学: Herbal Formulas } }\n"
+    yaml = DICT + "  discipline: { column: d, map: { 方剂学: Herbal Formulas } }\n"
     rows = [{**GOOD, "d": d} for d in ("方剂学", "Surgery", "眼科学")]
     assert [s.discipline for s in load(tmp_path / "own", yaml, rows)] == ["Herbal Formulas", "Surgery", None]
-
-
-def test_exact_duplicates_are_one_cluster_and_others_are_not(tmp_path: Path) -> None:
-    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }")
-    rows = [GOOD, {**GOOD, "q": " x。"}, {**GOOD, "q": "y"}, {**GOOD, "o": {"A": "当归", "B": "人参"}, "answer": "B"}]
-    groups = [s.group for s in load(tmp_path / "own", yaml, rows)]
-    assert groups[0] == groups[1] == groups[3] != groups[2]
-
-
-def test_a_limit_draws_by_seed_and_a_larger_one_only_adds(tmp_path: Path) -> None:
-    rows = [{**GOOD, "q": f"题{i}"} for i in range(200)]
-    catalogue, task = make(tmp_path / "own", BASE.format(ext="jsonl", options="{ form: dict, column: o }"), rows)
-
-    def drawn(limit: int, seed: int) -> list[str]:
-        return [s.id for s in chosen(catalogue, task, "test", limit, seed)]
-
-    assert len(drawn(20, 0)) == 20 and drawn(20, 0) == drawn(20, 0)
-    assert set(drawn(20, 0)) < set(drawn(60, 0))
-    assert drawn(20, 0) != drawn(20, 1)
-    assert drawn(20, 0) == sorted(drawn(20, 0), key=int), "file order is kept"
-    assert len(drawn(500, 0)) == 200
-
-
-def test_our_own_split_is_stratified_and_keeps_twins_on_one_side(tmp_path: Path) -> None:
-    options = "{ form: dict, column: o }"
-    yaml = BASE.format(ext="jsonl", options=options) + "  fields: { lang: lang, type: type }\n"
-    yaml += "split:\n  divide: { train: 0.8, validation: 0.1, test: 0.1 }\n  seed: 0\n  stratify: [type, lang]\n"
-    chinese = [
-        {
-            **GOOD,
-            "q": f"患者第{i}号，{'头痛发热' * (i % 7 + 1)}，证属{i * 37 % 101}",
-            "lang": "zh",
-            "type": "ab"[i % 2],
-            "answer": "AB"[i % 3 == 0],
-        }
-        for i in range(300)
-    ]
-    english = [
-        {**r, "q": f"Patient number {i}, headache {i * 53 % 97}, which pattern {i * i}", "lang": "en"}
-        for i, r in enumerate(chinese)
-    ]
-    near = [{**chinese[5], "q": chinese[5]["q"] + "？", "type": "another"}]
-    samples = load(tmp_path / "own", yaml, [*chinese, *english, *near])
-    split = {int(s.id): s.split for s in samples}
-    assert all(split[i] == split[300 + i] for i in range(300)), "translations share a side"
-    assert split[600] == split[5], "a near-duplicate shares a side"
-    share = sum(name == "train" for name in split.values()) / len(split)
-    assert 0.75 < share < 0.85 and {"train", "validation", "test"} == set(split.values())
-    again = load(tmp_path / "own", yaml, [*chinese, *english, *near])
-    assert {int(s.id): s.split for s in again} == split
-
-
-HEADED = BASE.replace("{options}", "{{form: columns, columns: [A, B]}}")
 
 
 @pytest.mark.parametrize(
@@ -286,38 +202,16 @@ def test_a_file_of_another_kind_than_its_name_says_is_refused_with_a_cure(
         load(tmp_path / "own", HEADED.format(ext=ext), data, ext)
 
 
-def test_a_check_names_disciplines_that_are_none_of_the_seven(tmp_path: Path) -> None:
-    yaml = HEADED.format(ext="csv") + "  discipline: {column: d, map: {方剂学: Herbal Formulas}}\n"
-    rows = "q,A,B,answer,d\n一,甲,乙,A,方剂学\n二,甲,乙,A,中药学\n三,甲,乙,B,中药学\n四,甲,乙,B,Surgery\n"
-    [finding] = check(*make(tmp_path / "own", yaml, rows, "csv"))
-    assert finding.level == "warning"
-    assert "these values of 'd' are none: 中药学 (2); name them" in finding.message
-
-
-def test_a_check_finds_keys_of_several_letters_where_one_is_asked_and_a_prompt_without_the_options(
-    tmp_path: Path,
-) -> None:
-    rows = "q,A,B,answer\n一,甲,乙,AB\n二,丙,丁,A\n"
-    [several] = check(*make(tmp_path / "1" / "own", HEADED.format(ext="csv"), rows, "csv"))
-    assert (several.level, several.what, several.samples) == ("warning", "several right options", ("0",))
-    yaml = HEADED.format(ext="csv") + "prompt: '{question}'\n"
-    first, second = check(*make(tmp_path / "2" / "own", yaml, rows, "csv"))
-    assert (first.level, first.what, first.samples) == ("error", "options not shown", ("0", "1"))
-    assert second == several, "errors come first"
-
-
 @pytest.mark.parametrize("where", ["{n: 2}", "{n: [2]}", "{n: ['2']}"])
 @pytest.mark.parametrize("number", [2, 2.0, "2"])
 def test_rows_are_chosen_by_a_number_as_they_are_by_a_text(tmp_path: Path, where: str, number: object) -> None:
-    yaml = BASE.format(ext="jsonl", options="{ form: dict, column: o }") + f"  where: {where}\n"
+    yaml = DICT + f"  where: {where}\n"
     row = {"q": "一", "o": {"A": "甲", "B": "乙"}, "answer": "A"}
     [sample] = load(tmp_path / "own", yaml, [{**row, "n": number}, {**row, "q": "二", "n": 3}])
     assert sample.question == "一"
 
 
 def test_a_map_may_name_numbers(tmp_path: Path) -> None:
-    yaml = (
-        BASE.format(ext="jsonl", options="{ form: dict, column: o }") + "  discipline: {column: n, map: {2: Surgery}}\n"
-    )
+    yaml = DICT + "  discipline: {column: n, map: {2: Surgery}}\n"
     [sample] = load(tmp_path / "own", yaml, [{"q": "一", "o": {"A": "甲", "B": "乙"}, "answer": "A", "n": 2}])
     assert sample.discipline == "Surgery"
