@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from harness.datasets import census, stream
 from harness.specs import TaskSpec
@@ -19,7 +20,7 @@ HEADED = BASE.replace("{options}", "{{form: columns, columns: [A, B]}}")
 DICT = BASE.format(ext="jsonl", options="{ form: dict, column: o }")
 """The same as JSON lines with the options in one cell, as in `GOOD`."""
 
-GOOD = {"q": "x", "o": {"A": "人参", "B": "当归"}, "answer": "A"}
+GOOD: dict[str, Any] = {"q": "x", "o": {"A": "人参", "B": "当归"}, "answer": "A"}
 
 
 def load(folder: Path, yaml: str, rows: object, ext: str = "jsonl") -> list[Sample]:
