@@ -23,97 +23,20 @@ import csv
 import math
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.simulated import SETTINGS, Floats, Setting, blocks
 from harness.stats import estimate
 from harness.stats.bounds import normal_quantile
 from harness.stats.clusters import clustered_mean
 from harness.stats.paired import decide, limits_of
 
-Floats = npt.NDArray[np.float64]
-ALPHA, COVERAGE, ICC, SEED = 0.05, 0.94, 0.5, 20_260
-# Pairs of runs drawn at once; memory stays near 50 MB.
-BLOCK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A test set of `groups` clusters with `members` items each, and the margin that the gate is asked about.
-
-    `level`: the baseline's true mean. `changed`: the share of 0/1 answers that differ between two equally good runs.
-    `shape`: not None for partial credit; the precision (a + b) of the two Beta parts of a score (see `partial`).
-    """
-
-    name: str
-    groups: int
-    members: int
-    level: float
-    margin: float
-    changed: float = 0.0
-    shape: tuple[float, float] | None = None
-
-
-SETTINGS = (
-    Setting("singles, p 0.7, n 300", 300, 1, 0.7, 0.05, changed=0.2),
-    Setting("clusters of 3, ICC 0.5, p 0.7, n 300", 100, 3, 0.7, 0.05, changed=0.2),
-    Setting("ceiling, p 0.99, n 300", 300, 1, 0.99, 0.02, changed=0.01),
-    Setting("small, p 0.7, n 50", 50, 1, 0.7, 0.1, changed=0.2),
-    Setting("partial credit, n 300", 300, 1, 0.6, 0.03, shape=(4.0, 10.0)),
-    Setting("ceiling and clusters of 3, p 0.99, n 300", 100, 3, 0.99, 0.03, changed=0.01),
-    Setting("ceiling and small, p 0.99, n 50", 50, 1, 0.99, 0.1, changed=0.01),
-    Setting("small and 17 clusters of 3, p 0.7", 17, 3, 0.7, 0.1, changed=0.2),
-    Setting("partial credit in clusters of 3, n 300", 100, 3, 0.6, 0.03, shape=(4.0, 10.0)),
-    Setting("partial credit near the ceiling, mean 0.95, n 300", 300, 1, 0.95, 0.03, shape=(60.0, 4.0)),
-)
-
-
-def paired_answers(rng: np.random.Generator, setting: Setting, drop: float, draws: int) -> tuple[Floats, Floats]:
-    """0/1 scores of baseline and candidate, shape (draws, groups, members); true means `level` and `level - drop`."""
-    changed = max(setting.changed, drop + min(setting.changed, 0.005))
-    lost, won = (changed + drop) / 2, (changed - drop) / 2
-    both = setting.level - lost
-    if both < 0 or both + lost + won > 1:
-        raise ValueError(f"{setting.name}: a drop of {drop} is impossible")
-
-    def draw(members: int) -> Floats:
-        return rng.random((draws, setting.groups, members))
-
-    u = draw(setting.members)
-    if setting.members > 1:
-        u = np.where(draw(setting.members) < math.sqrt(ICC), draw(1), u)
-    only_candidate = (u >= both + lost) & (u < both + lost + won)
-    return (u < both + lost).astype(np.float64), ((u < both) | only_candidate).astype(np.float64)
-
-
-def partial(rng: np.random.Generator, setting: Setting, drop: float, draws: int) -> tuple[Floats, Floats]:
-    """Partial-credit scores in 0-1 of the same shape: an item's own ease times what each run makes of it, all Beta."""
-    ease_spread, run_spread = setting.shape or (1.0, 1.0)
-    ease = setting.level ** (1 / 3)
-    skill = setting.level / ease
-
-    def beta(mean: float, spread: float) -> Floats:
-        own = rng.beta(mean * spread, (1 - mean) * spread, (draws, setting.groups, setting.members))
-        if setting.members == 1:
-            return own
-        shared = rng.beta(mean * spread, (1 - mean) * spread, (draws, setting.groups, 1))
-        return np.where(rng.random(own.shape) < math.sqrt(ICC), shared, own)
-
-    items = beta(ease, ease_spread)
-    return items * beta(skill, run_spread), items * beta(skill - drop / ease, run_spread)
-
-
-def blocks(setting: Setting, drop: float, draws: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
-    """Pairs of runs in blocks, each array (block, n) with the items of a cluster side by side."""
-    make, rng = (partial if setting.shape else paired_answers), np.random.default_rng(seed)
-    for start in range(0, draws, BLOCK):
-        size = min(BLOCK, draws - start)
-        baseline, candidate = make(rng, setting, drop, size)
-        yield baseline.reshape(size, -1), candidate.reshape(size, -1)
+ALPHA, COVERAGE, SEED = 0.05, 0.94, 20_260
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +108,25 @@ def promises_table(pairs: list[tuple[Rates, Rates]]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for none, whole in pairs:
-        cells = [
-            f"{none.margin:.2f}",
-            *(f"{100 * v:.1f} %" for v in (whole.passed, 1 - whole.z_flags, 1 - whole.down_flags)),
-            *(f"{100 * v:.1f} %" for v in (none.regression, none.z_flags, none.down_flags)),
-            f"{100 * none.passed:.1f} %",
-            f"{100 * min(none.coverage_difference, whole.coverage_difference):.1f} %",
-            f"{100 * min(none.coverage_mean, whole.coverage_mean):.1f} %",
-            "yes" if kept(none, whole) else "NO",
-        ]
-        lines.append(f"| {none.setting} | {' | '.join(cells)} |")
+        covered = min(none.coverage_difference, whole.coverage_difference), min(none.coverage_mean, whole.coverage_mean)
+        shares = percents(*false_passes(whole), *false_regressions(none), none.passed, *covered)
+        lines.append(f"| {none.setting} | {none.margin:.2f} | {shares} | {'yes' if kept(none, whole) else 'NO'} |")
     return "\n".join(lines)
+
+
+def percents(*shares: float) -> str:
+    """Cells of a Markdown table."""
+    return " | ".join(f"{100 * share:.1f} %" for share in shares)
+
+
+def false_passes(whole: Rates) -> tuple[float, float, float]:
+    """Shares of the draws at a drop of the whole margin that the gate, the z-test and "went down" let through."""
+    return whole.passed, 1 - whole.z_flags, 1 - whole.down_flags
+
+
+def false_regressions(none: Rates) -> tuple[float, float, float]:
+    """Shares of the draws without any change that the gate, the z-test and "went down" judge a regression."""
+    return none.regression, none.z_flags, none.down_flags
 
 
 def kept(none: Rates, whole: Rates) -> bool:
@@ -215,8 +146,7 @@ def power_table(rates: list[Rates]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for r in rates:
-        shares = (r.passed, r.regression, r.inconclusive, r.z_flags, r.down_flags)
-        cells = " | ".join(f"{100 * v:.1f} %" for v in shares)
+        cells = percents(r.passed, r.regression, r.inconclusive, r.z_flags, r.down_flags)
         lines.append(f"| {r.setting} | {r.margin:.2f} | {r.drop:.2f} | {cells} |")
     return "\n".join(lines)
 
@@ -231,8 +161,8 @@ def draw_figure(pairs: list[tuple[Rates, Rates]], curve: list[Rates], path: Path
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(16, 5.2), layout="constrained")
     places = np.arange(len(pairs))[::-1]
     errors = (
-        (left, "passes a drop of the whole margin", [(w.passed, 1 - w.z_flags, 1 - w.down_flags) for _, w in pairs]),
-        (middle, "calls an unchanged model worse", [(n.regression, n.z_flags, n.down_flags) for n, _ in pairs]),
+        (left, "passes a drop of the whole margin", [false_passes(whole) for _, whole in pairs]),
+        (middle, "calls an unchanged model worse", [false_regressions(none) for none, _ in pairs]),
     )
     styles = (("gate", "o", "#1b6e53"), ("unpaired z-test", "s", "#c2571a"), ("score went down", "x", "#777777"))
     for axes, title, values in errors:
