@@ -24,7 +24,7 @@ from harness.report.results import load
 from harness.report.results import published as load_published
 from harness.report.site import Built
 from harness.report.site import write as write_site
-from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue, worded
+from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue, own_budget, worded
 from harness.score import read
 from harness.specs import TaskSpec
 from harness.spending import cost_of, estimate, gate_of, note_price, price_of, used_before
@@ -88,6 +88,8 @@ def _prepare(
     identity = dict(model.identity)
     if subject.own_system:
         identity["own_prompt"] = subject.own_system
+    if budget := own_budget(spec, subject):
+        identity["own_max_tokens"] = str(budget)
     extra = {
         "subject": {"name": subject.name, "identity": identity, "trained_on": list(subject.trained_on)},
         "absent": dict(missing),

@@ -25,13 +25,14 @@ class Style:
     """How a run words its questions: language, system prompt, examples, and how choices are asked.
 
     `system` is the name of a shared system prompt, or a text of its own; None leaves the task's own (mostly none).
-    `own_system` is the prompt that a model's registry entry declares as its own: it replaces the common one, and belongs to the
-    subject's identity, not to the question.
+    `own_system` and `own_max_tokens` are the prompt and the token budget of an answer that a model's registry entry declares as its
+    own: they replace the common ones, and belong to the subject's identity, not to the question.
     """
 
     language: Language | None = None
     system: str | None = None
     own_system: str | None = None
+    own_max_tokens: int | None = None
     shots: int = 0
     seed: int = 0
     ask: Ask = "generate"
@@ -46,7 +47,8 @@ class Prompter:
     def __init__(self, task: TaskSpec, style: Style, sampling: Sampling, examples: Sequence[Sample] = ()) -> None:
         self.task = task
         self.style = style
-        self.sampling = sampling
+        self.common_sampling = sampling
+        self.sampling = replace(sampling, max_tokens=style.own_max_tokens or sampling.max_tokens)
         self.language: Language = style.language or task.language
         self.template = self._template()
         self.common_system = self._named(style.system) if style.system else task.system.get(self.language, "")

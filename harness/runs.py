@@ -98,10 +98,13 @@ class Silent:
 
 def worded(spec: RunSpec, subject: Subject, catalogue: Catalogue, tasks: Iterable[TaskSpec]) -> list[Part]:
     """Return these tasks as a subject is asked them; raise UsageError for missing or changed data, or too few examples."""
-    style = replace(spec.style, own_system=subject.own_system)
-    budget = {"max_tokens": subject.max_tokens} if subject.max_tokens else {}
-    sampling = {**budget, **spec.sampling}
-    return [prepare(catalogue, task, style, spec.selection, sampling, spec.encoder) for task in tasks]
+    style = replace(spec.style, own_system=subject.own_system, own_max_tokens=own_budget(spec, subject))
+    return [prepare(catalogue, task, style, spec.selection, spec.sampling, spec.encoder) for task in tasks]
+
+
+def own_budget(spec: RunSpec, subject: Subject) -> int | None:
+    """Return the tokens that a subject's entry allows for an answer; None where it says nothing, or the run says how many all get."""
+    return None if "max_tokens" in spec.sampling else subject.max_tokens
 
 
 def open_catalogue(spec: RunSpec) -> Catalogue:

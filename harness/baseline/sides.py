@@ -53,6 +53,12 @@ class Side:
     tasks: Mapping[str, TaskScores]
     folder: Path | None = None
 
+    @property
+    def budget(self) -> str:
+        """Return in words how many tokens an answer could have: the model's own budget, or what each task allows."""
+        own = self.identity.get("own_max_tokens")
+        return "what the task allows" if own is None else f"{int(own):,} tokens, its own budget"
+
 
 def said(value: float | None) -> str:
     """Return a value as a message names it."""

@@ -2,7 +2,16 @@
 
 from harness.compare.effects import Compared, Effect, NoPairs, compare_runs, effect_of
 from harness.compare.pairs import Pairs, join
-from harness.compare.words import as_json, as_tables, p_text, render_comparison, sentence, signed, unpaired_notes
+from harness.compare.words import (
+    as_json,
+    as_tables,
+    budget_notes,
+    p_text,
+    render_comparison,
+    sentence,
+    signed,
+    unpaired_notes,
+)
 
 __all__ = [
     "Compared",
@@ -11,6 +20,7 @@ __all__ = [
     "Pairs",
     "as_json",
     "as_tables",
+    "budget_notes",
     "compare_runs",
     "effect_of",
     "join",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from harness.baseline import Side
 from harness.compare.effects import Compared, Effect
 from harness.store import SCHEMA
 from harness.tables import Cell, Form, Table, printable, render
@@ -63,6 +64,14 @@ def sentence(effect: Effect, baseline: str, candidate: str) -> str:
     return f"{FORCED}. {text}" if effect.differs else text
 
 
+def budget_notes(baseline: Side, candidate: Side) -> list[str]:
+    """Return a line where an answer of one run could be longer than one of the other, for a model had a token budget of its own."""
+    ours, theirs = baseline.budget, candidate.budget
+    if ours == theirs:
+        return []
+    return [f"an answer's token budget: {baseline.name} {ours}, {candidate.name} {theirs}"]
+
+
 def unpaired_notes(effect: Effect) -> list[str]:
     """Return a line for each reason why answers stand outside the comparison, with how many and which."""
     return [
@@ -85,6 +94,7 @@ def as_tables(one: Compared) -> list[Table]:
         title = f"{FORCED}. {title}"
     notes = [sentence(effect, one.baseline.name, one.candidate.name) for effect in claimed]
     notes += _forced_notes(one.effects)
+    notes += budget_notes(one.baseline, one.candidate)
     notes += _once(note for effect in one.effects for note in unpaired_notes(effect))
     notes += [f"only in the {side}: {', '.join(names)}" for side, names in one.alone.items()]
     notes.append(_legend(claimed or others))
@@ -150,6 +160,7 @@ def as_json(one: Compared) -> dict[str, Any]:
         "baseline": {"name": one.baseline.name, "run": one.baseline.run},
         "candidate": {"name": one.candidate.name, "run": one.candidate.run},
         "forced": one.forced,
+        "notes": [printable(note) for note in budget_notes(one.baseline, one.candidate)],
         "only_baseline": list(one.alone.get("baseline", ())),
         "only_candidate": list(one.alone.get("candidate", ())),
         "effects": [effect_json(effect, one.baseline.name, one.candidate.name) for effect in one.effects],

@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness import stats
 from harness.baseline import Side, TaskScores, refuse_different
-from harness.compare import Effect, NoPairs, effect_of, signed
+from harness.compare import Effect, NoPairs, budget_notes, effect_of, signed
 from harness.compare.effects import POWER
 from harness.errors import UsageError
 from harness.gate.spec import GateSpec
@@ -73,7 +73,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the gate found. `verdict` is the worst of the required checks, under the caller's policy."""
+    """What the gate found. `verdict` is the worst of the required checks, under the caller's policy; `notes` change nothing of it."""
 
     verdict: Verdict
     checks: Sequence[Check]
@@ -81,6 +81,7 @@ class Outcome:
     candidate: str
     run: str
     alpha: float
+    notes: Sequence[str] = ()
 
     def of(self, verdict: Verdict) -> list[Check]:
         """Return the required checks with this verdict."""
@@ -105,7 +106,8 @@ def decide(baseline: Side, candidate: Side, spec: GateSpec, policy: Policy) -> O
     for task in baseline.tasks:
         if task not in required and task in candidate.tasks:
             checks += [replace(check, required=False) for check in _by_the_way(baseline, candidate, task, spec, ids)]
-    return Outcome(overall(checks, policy), checks, baseline, candidate.name, candidate.run, spec.alpha)
+    said = budget_notes(baseline, candidate)
+    return Outcome(overall(checks, policy), checks, baseline, candidate.name, candidate.run, spec.alpha, said)
 
 
 def _by_the_way(

@@ -37,9 +37,9 @@ def _telling(outcome: Outcome) -> list[Check]:
 
 
 def notes(outcome: Outcome) -> list[str]:
-    """Return what is left out of the comparison and why; every reason once."""
+    """Return in what the two runs were not alike, and what is left out of the comparison and why; every reason once."""
     found = [note for check in outcome.checks if check.effect is not None for note in unpaired_notes(check.effect)]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*outcome.notes, *found]))
 
 
 def as_text(outcome: Outcome) -> str:

@@ -63,7 +63,7 @@ def open_plan(
                 "version": part.task.version,
                 "data": part.data,
                 "prompt": part.prompter.fingerprint,
-                "sampling": asdict(part.prompter.sampling),
+                "sampling": asdict(part.prompter.common_sampling),
                 "shots": [part.prompter.style.shots, part.prompter.style.seed],
             }
             for part in parts

@@ -90,8 +90,11 @@ class Part:
         return (*kept, *(MetricUse(name=name, options=judged) for name in names))
 
     def comparison_id(self, use: MetricUse, selection: Selection) -> str:
-        """Return what must be equal for two numbers to be compared: task, data, prompt, sampling, shots, metric."""
-        metric, s, style = get_metric(use.name), self.prompter.sampling, self.prompter.style
+        """Return what must be equal for two numbers to be compared: task, data, prompt, sampling, shots, metric.
+
+        A prompt or a token budget of the model's own is not part of it: these are the subject's.
+        """
+        metric, s, style = get_metric(use.name), self.prompter.common_sampling, self.prompter.style
         said = metric.signature(use.options)
         sampling = (
             f"temp:{s.temperature:g}|top_p:{s.top_p:g}|top_k:{s.top_k}|rep:{s.repetition_penalty:g}|max:{s.max_tokens}"

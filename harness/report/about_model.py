@@ -135,8 +135,7 @@ def tried(name: str, settings: Mapping[str, Any], timeout: float) -> tuple[str, 
     subject = resolve(name, settings)[0]
     catalogue = Catalogue()
     [task], _ = catalogue.select([QUESTION])
-    budget = {"max_tokens": subject.max_tokens} if subject.max_tokens else {}
-    part = prepare(catalogue, task, Style(), Selection(limit=1), budget)
+    part = prepare(catalogue, task, Style(own_max_tokens=subject.max_tokens), Selection(limit=1), {})
     job = part.prompter.job(next(_questions(catalogue, task)))
     request = job.next([])
     assert request is not None, "a question has a first step"

@@ -59,6 +59,8 @@ def _explained(summary: Mapping[str, Any]) -> list[str]:
     notes = []
     if summary.get("floors"):
         notes.append("by chance: guessing; for texts, the answers scored against shuffled references")
+    if own := summary["subject"]["identity"].get("own_max_tokens"):
+        notes.append(f"an answer could have {int(own):,} tokens, the model's own budget, whatever the task allows")
     usage = summary.get("usage", {})
     if "batch_tokens_in" in usage:
         told = f"{usage['batch_tokens_in']:,} tokens in and {usage['batch_tokens_out']:,} out"

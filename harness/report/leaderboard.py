@@ -18,6 +18,7 @@ from harness.types import DISCIPLINES, STATUSES
 TRAINED = "†"
 INCOMPLETE = "*"
 NOT_ACCEPTED = "‡"
+OWN_BUDGET = "§"
 
 
 def build(
@@ -162,6 +163,8 @@ def _cell(row: Mapping[str, Any] | None, cid: str | None, run: Run) -> Cell:
     marks = INCOMPLETE if counts.get("failed") or counts.get("unscored") else ""
     if run.summary.get("not_accepted"):
         marks += NOT_ACCEPTED
+    if run.own_max_tokens:
+        marks += OWN_BUDGET
     detail = {k: row[k] for k in ("se", "n", "n_groups", "counts", "comparison_id") if k in row}
     return Cell(row["mean"], row["low"], row["high"], marks=marks, detail=detail)
 
@@ -258,6 +261,10 @@ def _marks(runs: Sequence[Run], suite: str) -> list[str]:
         notes.append(f"{INCOMPLETE} incomplete: some calls failed or some answers could not be scored.")
     refused = ((run.name, run.summary.get("not_accepted")) for run in runs)
     notes += [f"{NOT_ACCEPTED} {name} did not accept: {', '.join(fields)}." for name, fields in refused if fields]
+    budgets = ((run.name, run.own_max_tokens) for run in runs)
+    notes += [
+        f"{OWN_BUDGET} {name} was allowed {own:,} tokens an answer, its own budget." for name, own in budgets if own
+    ]
     return notes
 
 

@@ -28,6 +28,12 @@ class Run:
         """Return the subject's display name."""
         return self.label or str(self.summary["subject"]["name"])
 
+    @property
+    def own_max_tokens(self) -> int | None:
+        """Return the tokens that the model's own entry allowed for an answer; None where it was allowed what the tasks allow all."""
+        budget = self.summary["subject"]["identity"].get("own_max_tokens")
+        return None if budget is None else int(budget)
+
     def trained_on(self, suite: str) -> bool:
         """Tell whether the subject is known to have been trained on a suite."""
         return suite in self.summary["subject"].get("trained_on", [])

@@ -144,7 +144,7 @@ def _spec(run: Run, log: Log) -> Row:
         "task_args_passed": {},
         "dataset": {"name": suite, "samples": info["samples"], "shuffled": False},
         "model": log.asked.model,
-        "model_generate_config": _decoding(info["sampling"]),
+        "model_generate_config": _decoding(run, info["sampling"]),
         "model_args": dict(run.summary["subject"]["identity"]),
         "config": {
             "limit": selection["limit"],
@@ -170,9 +170,10 @@ def _spec(run: Run, log: Log) -> Row:
     }
 
 
-def _decoding(sampling: Mapping[str, Any]) -> Row:
-    """Return the decoding settings that inspect_ai has a name for; all of them stand in the log's metadata."""
+def _decoding(run: Run, sampling: Mapping[str, Any]) -> Row:
+    """Return the decoding settings that inspect_ai has a name for, as they were sent; the task's stand in the log's metadata, all of them."""
     known = {name: sampling[name] for name in ("temperature", "top_p", "max_tokens", "seed")}
+    known["max_tokens"] = run.own_max_tokens or known["max_tokens"]
     if sampling["top_k"]:
         known["top_k"] = sampling["top_k"]
     if sampling["stop"]:
@@ -185,7 +186,7 @@ def _plan(run: Run, log: Log) -> Row:
     return {
         "name": "plan",
         "steps": [{"solver": f"tcm_eval/{style['ask']}", "params": dict(style), "params_passed": {}}],
-        "config": _decoding(run.manifest["tasks"][log.asked.task]["sampling"]),
+        "config": _decoding(run, run.manifest["tasks"][log.asked.task]["sampling"]),
     }
 
 

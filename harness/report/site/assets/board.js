@@ -3,6 +3,8 @@
 
 const subject = (run, runs) => (runs.filter((other) => other.name === run.name).length > 1
   ? `${run.name} · ${run.id.slice(-4)}` : run.name);
+const ownTokens = (run) => Number(run.identity.own_max_tokens || 0); // what the model's own entry allows for an answer, else 0
+const ownBudget = (run) => (ownTokens(run) ? h("span", { class: "tag" }, `own budget: ${whole(ownTokens(run))} tokens an answer`) : null);
 const suiteOf = (task) => task.split("/")[0];
 const taskOf = (task) => task.slice(suiteOf(task).length + 1);
 const link = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
@@ -105,7 +107,7 @@ function boardTable(rows, columns, runs, now, change) {
     h("td", { class: "rank" }, row.rank ? String(row.rank) : "–"),
     h("th", { scope: "row" }, h("a", { href: link("run", row.run.id) }, subject(row.run, runs)),
       row.trained ? h("span", { class: "tag warn" }, "facts seen in training") : null,
-      row.run.not_accepted.length ? h("span", { class: "tag" }, `did not accept ${row.run.not_accepted.join(", ")}`) : null),
+      row.run.not_accepted.length ? h("span", { class: "tag" }, `did not accept ${row.run.not_accepted.join(", ")}`) : null, ownBudget(row.run)),
     several ? h("td", { class: "num" }, h("span", { class: "value" }, row.whole ? number(row.mean) : "–")) : null,
     row.cells.map((cell, i) => boardCell(cell, columns[i])));
   const open = rows.filter((row) => !row.trained), trained = rows.filter((row) => row.trained);

@@ -74,6 +74,8 @@ async function compareView(main, route) {
   const tasksA = Object.keys(pageA.manifest.tasks), tasksB = Object.keys(pageB.manifest.tasks);
   const { pairs, alone } = pairUp(columnsA, columnsB, tasksA, tasksB, new Map(same.map((t) => [t, b.headlines[t]])), new Set(index.lower_is_better));
   const counted = tallies(pairs, columnsB, tasksB);
+  const allowed = [a, b].map((run) => (ownTokens(run) ? `${whole(ownTokens(run))} tokens, its own budget` : "what the task allows"));
+  if (allowed[0] !== allowed[1]) notes.push(`An answer's token budget: A ${allowed[0]}, B ${allowed[1]}.`);
   if (alone) notes.push(`${amount(alone, "answer")} without a counterpart in the other run.`);
   notes.push(`Whether the difference is more than chance: tcm-eval compare ${a.id} ${b.id}`);
 

@@ -116,7 +116,7 @@ async function runView(main, route) {
     h("p", {}, h("span", { class: "code" }, manifest.run), " ", manifest.created,
       run.complete ? null : h("span", { class: "tag warn" }, "incomplete"),
       run.trained_on.length ? h("span", { class: "tag warn" }, `facts of ${run.trained_on.join(", ")} seen in training`) : null,
-      run.not_accepted.length ? h("span", { class: "tag" }, `did not accept ${run.not_accepted.join(", ")}`) : null),
+      run.not_accepted.length ? h("span", { class: "tag" }, `did not accept ${run.not_accepted.join(", ")}`) : null, ownBudget(run)),
     h("p", { class: "actions" }, h("a", { class: "button", href: link("samples", run.id) }, `Browse ${amount(run.rows, "answer")}`),
       run.unsafe ? h("a", { class: "button danger", href: link("samples", run.id) + "?unsafe=1" }, amount(run.unsafe, "unsafe prescription")) : null,
       others.length ? h("a", { class: "button", href: `#/compare?b=${encodeURIComponent(run.id)}&a=${encodeURIComponent(others[0].id)}` }, "Compare with another run") : null),
