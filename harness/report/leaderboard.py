@@ -170,7 +170,10 @@ def _cell(row: Mapping[str, Any] | None, cid: str | None, run: Run) -> Cell:
 
 
 def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tuple[str, Sequence[Cell]]]:
-    """Return rows from best to worst by the mean of their cells; only rows with every cell, untrained on the suite, get a rank."""
+    """Return rows from best to worst by the mean of their cells; only rows with every cell, untrained on the suite, get a rank.
+
+    Rows with the same mean have the same rank, and the next one is as far down as if they had not.
+    """
 
     def whole(cells: Sequence[Cell]) -> bool:
         return all(cell.value is not None and INCOMPLETE not in cell.marks for cell in cells)
@@ -180,13 +183,13 @@ def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tupl
         return sum(values) / len(values) if values else -1.0
 
     ordered = sorted(rows, key=lambda r: (not whole(r[1]), -level(r[1]), r[0].name))
-    out, rank = [], 0
+    levels = sorted((level(cells) for run, cells in rows if whole(cells) and not run.trained_on(suite)), reverse=True)
+    out = []
     for run, cells in ordered:
         if run.trained_on(suite):
             name = f"–  {run.name} {TRAINED}"
         elif whole(cells):
-            rank += 1
-            name = f"{rank}. {run.name}"
+            name = f"{levels.index(level(cells)) + 1}. {run.name}"
         else:
             name = f"–  {run.name}"
         out.append((name, cells))

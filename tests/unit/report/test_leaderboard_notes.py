@@ -42,3 +42,11 @@ def test_the_sign_of_digitised_numbers_is_explained_only_where_it_stands(runs: M
     assert not any("~" in note for note in table.notes)
     [table] = [one for one in build(found, [read]) if one.kind == "published"]
     assert any("~ digitised" in note for note in table.notes)
+
+
+def test_equal_means_have_equal_ranks_and_the_next_stands_below_both(runs: Make) -> None:
+    found, _ = chosen(runs({"low": (0.3, 1), "high": (0.9, 1)}))
+    [low], [high] = ([run for run in found if run.name == name] for name in ("low", "high"))
+    twin = replace(high, summary={**high.summary, "subject": {**high.summary["subject"], "name": "twin"}})
+    by_task = build([low, high, twin])[0]
+    assert [name for name, _ in by_task.rows] == ["1. high", "1. twin", "3. low"]
