@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field, ValidationError, model_validator
 
-from harness.baseline.sides import Column, Place, Side, TaskScores, numbered, said
+from harness.baseline.sides import Column, Place, Side, TaskScores, fits, numbered, said
 from harness.errors import UsageError
 from harness.specs import Closed
 from harness.store import SCHEMA, read_json, write_lines
@@ -117,7 +117,7 @@ def _from_file(path: Path, task: TaskInFile) -> TaskScores:
             for place in places:
                 status[place] = name
         for sample, value, one in zip(task.samples, column.values, status, strict=True):
-            if (value is None) != (one in ("failed", "unscored")):
+            if not fits(column.metric, value, one):
                 raise UsageError(
                     f"{path} is damaged: {task.task}: sample '{sample}' is {one}, "
                     f"but its {column.metric} is {said(value)}"

@@ -41,7 +41,7 @@ def _whole(run: Path) -> Side:
     side = from_run(run)
     for task in side.tasks.values():
         for column in task.columns.values():
-            lacking = sum(value is None for value in column.values)
+            lacking = sum(status in ("failed", "unscored") for status in column.status)
             if lacking:
                 raise IncompleteError(
                     f"{run}: {task.task} lacks {lacking} of {len(column.values)} scores of {column.metric} "

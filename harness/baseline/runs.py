@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.baseline.sides import Column, InvalidRun, Side, TaskScores, numbered, said
+from harness.baseline.sides import Column, InvalidRun, Side, TaskScores, fits, numbered, said
 from harness.errors import UsageError
 from harness.registry import get_metric
 from harness.store import read_json, read_scores
@@ -77,7 +77,7 @@ def _task(task: str, info: Mapping[str, Any], metrics: Mapping[str, Sequence[Sco
 
 def _column(name: str, comparison_id: str, scores: Sequence[Score]) -> Column:
     for score in scores:
-        if (score.value is None) != (score.status in ("failed", "unscored")):
+        if not fits(name, score.value, score.status):
             raise ValueError(f"sample '{score.sample}' is {score.status}, but its {name} is {said(score.value)}")
     metric = get_metric(name)
     parts = metric.parts if metric.combine else ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError
+from harness.registry import get_metric
 from harness.types import Status
 
 Place = tuple[str, int, int]
@@ -58,6 +59,17 @@ class Side:
         """Return in words how many tokens an answer could have: the model's own budget, or what each task allows."""
         own = self.identity.get("own_max_tokens")
         return "what the task allows" if own is None else f"{int(own):,} tokens, its own budget"
+
+
+def fits(metric: str, value: float | None, status: Status) -> bool:
+    """Return whether a score may have this value with this status.
+
+    None stands where a call failed or nothing could be scored. Of an answer that could not be read it stands too where less is
+    better: a rate of faults says nothing of an answer that prescribes nothing.
+    """
+    if status == "ok" or get_metric(metric).higher_is_better:
+        return (value is None) == (status in ("failed", "unscored"))
+    return value is None or status not in ("failed", "unscored")
 
 
 def said(value: float | None) -> str:

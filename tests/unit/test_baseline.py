@@ -242,3 +242,28 @@ def test_a_dialogue_that_was_asked_turn_by_turn_is_one_score_a_case(tcm_eval: Ca
     manifest = json.loads((run / "manifest.json").read_text("utf-8"))
     assert manifest["tasks"]["tcm_core/dialogue_own"]["answers"] > 6
     assert len(from_run(run).tasks["tcm_core/dialogue_own"].places) == 6
+
+
+def test_a_rate_of_faults_that_an_unread_answer_leaves_open_is_no_contradiction(tcm_eval: Call, tmp_path: Path) -> None:
+    """An answer that prescribes nothing is no safe prescription: such a run is compared, kept and read back."""
+    task = "tcm_core/dialogue"
+    code, _, err = tcm_eval("run", "--model", "guess", "--tasks", task, "--limit", 8, "--output", tmp_path / "guess")
+    assert code == 0, err
+    [guessed] = (tmp_path / "guess" / "runs").iterdir()
+    answers = [json.loads(line) for line in (guessed / "records.jsonl").read_text("utf-8").splitlines()]
+    rows = [
+        {"sample": one["sample"], "response": "" if place < 3 else "方用银翘散：金银花15g"}
+        for place, one in enumerate(answers)
+    ]
+    (tmp_path / "some.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    replay = ("--model", f"replay/{tmp_path / 'some.jsonl'}", "--name", "some", "--tasks", task, "--limit", 8)
+    code, _, err = tcm_eval("run", *replay, "--output", tmp_path)
+    assert code == 0, err
+    [run] = (tmp_path / "runs").glob("some-*")
+    column = from_run(run).tasks[task].columns["safety_incompatible"]
+    assert [(v, s) for v, s in zip(column.values, column.status, strict=True)].count((None, "unparsed")) == 3
+    set_baseline(run, tmp_path / "b.json")
+    assert as_data(from_file(tmp_path / "b.json")) == as_data(from_run(run))
+    effects = {effect.metric: effect for effect in compare_runs(load(tmp_path / "b.json"), [load(guessed)])[0].effects}
+    assert effects["safety_incompatible"].found.n == 5
+    assert effects["slot_pattern"].found.n == 8
