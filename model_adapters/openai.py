@@ -32,6 +32,7 @@ from model_adapters._http import (
     own_key,
     parsed,
     refused,
+    refuses,
     translated,
 )
 
@@ -109,7 +110,7 @@ class OpenAI:
         return tuple(name for name in self._left_out.fields if name not in unasked)
 
     def _leave_out(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
-        if status == 400 and self._tokens_field == "max_completion_tokens" and self._tokens_field in text:
+        if self._tokens_field == "max_completion_tokens" and refuses(status, text, self._tokens_field):
             self._tokens_field = "max_tokens"  # an older server behind the SDK
             return True
         return self._left_out.learn(status, text, body)

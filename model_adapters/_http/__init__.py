@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protocol
 from model_adapters._http.chat import Chat, no_logprobs
-from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed
+from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed, refuses
 from model_adapters._http.keys import address, endpoint, own_key, stated_key
 from model_adapters._http.reading import chat_content, chat_response, count, data_url, letters, mapping, named, text_of
 from model_adapters._http.sdk import Refused, client, refused, translated
@@ -37,6 +37,7 @@ __all__ = [
     "own_key",
     "parsed",
     "refused",
+    "refuses",
     "stated_key",
     "text_of",
     "translated",

@@ -17,7 +17,8 @@ from model_adapters._http import faults
 from model_adapters._http.faults import LeftOut, Place
 from model_adapters._http.reading import chat_content, chat_response, cut, letters
 
-DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop", "max_tokens")
+DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop")
+"""What may be left out where it is refused. Never the token limit: an answer without one could cost anything."""
 
 
 class Chat:
@@ -50,7 +51,7 @@ class Chat:
                 seconds = time.perf_counter() - started
                 said = chat_response(faults.parsed(data), seconds, self._left_out.fields, self._opens_with)
                 return cut(said, request.sampling.stop)
-            text = data.decode("utf-8", "replace")
+            text = faults.readable(data)
             if self._leave_out(status, text, body):
                 continue
             if faults.filtered(status, text):
@@ -76,7 +77,7 @@ class Chat:
         return body
 
     def _leave_out(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
-        if status in (400, 422) and "max_tokens" in body and "max_completion_tokens" in text:
+        if "max_tokens" in body and "max_completion_tokens" in text and faults.refuses(status, text, "max_tokens"):
             self._tokens_field = "max_completion_tokens"
             return True
         return self._left_out.learn(status, text, body)
@@ -95,7 +96,7 @@ class Chat:
                 if (reply.content_length or 0) > faults.LARGEST_BODY:
                     raise faults.too_large()
                 data = self._place.clean(await _read(reply))
-                wait = None if reply.status == 200 else faults.wait_of(reply.headers, data.decode("utf-8", "replace"))
+                wait = None if reply.status == 200 else faults.wait_of(reply.headers, faults.readable(data))
                 return reply.status, data, wait
         except aiohttp.ClientConnectorError as error:
             raise Transient(
@@ -171,7 +172,7 @@ class Chat:
         status, data, retry_after = await self._post(path, body)
         if status == 200:
             return faults.parsed(data), time.perf_counter() - started
-        text = data.decode("utf-8", "replace")
+        text = faults.readable(data)
         if status in (400, 404, 422) and (status == 404 or re.search("logprob|echo|prompt must be", text)):
             raise self._no_logprobs()
         raise faults.fault(status, text, retry_after, self._place)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,8 @@ SECRET = 12
 """Characters from which on a key is taken for a secret, not for the placeholder that local servers want."""
 
 _REFUSES = re.compile(
-    r"unexpected|unrecogni[sz]ed|unsupported|not support|unknown|extra|not permitted|not allowed|invalid|does not accept"
+    r"unexpected|unrecogni[sz]ed|unsupported|not support|unknown|extra|not permitted|not allowed|does not accept"
+    r"|invalid(?!_request|_argument)"  # not the kind that every refused request has
     r"|deprecated|may only be|only the default|cannot (?:both )?be|must be (?:unset|default)",
     re.I,
 )
@@ -33,11 +35,20 @@ _TOO_LONG = re.compile(
     r"context[ _](?:length|window|size)|maximum (?:context|sequence|model)|too long|exceeds? the (?:max|available)|prompt is too",
     re.I,
 )
-_NO_MONEY = re.compile(r"insufficient_quota|credit balance|billing|exceeded your current quota.*plan", re.I | re.S)
+_NO_MONEY = re.compile(
+    r"insufficient_quota|exceeded_current_quota|credit balance|billing|exceeded your current quota.*plan"
+    r"|arrearage|account is in good standing|欠费|余额不足",
+    re.I | re.S,
+)
 _BAD_KEY = re.compile(r"api[ _]key not valid|api_key_invalid|invalid api[ _]key", re.I)
 _NO_MODEL = re.compile(r"model\b.{0,80}\b(?:does not exist|not exist|not found)|模型不存在|pinned to '", re.I | re.S)
 _OVERLOADED = re.compile(r"overload", re.I)
-_FILTERED = re.compile(r"content_filter|content filtering policy|content management policy", re.I)
+_FILTERED = re.compile(
+    r"content_filter|content filtering policy|content management policy|flagged as potentially violating"  # OpenAI, Anthropic, Kimi
+    r"|data_?inspection_?failed|inappropriate content|content exists risk|contentFilter|敏感内容"  # Qwen, DeepSeek, GLM
+    r"|content violates usage guidelines",  # Grok, as 403
+    re.I,
+)
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -55,7 +66,25 @@ class Place:
 
     def clean(self, data: bytes) -> bytes:
         """Return an answer's bytes without the key: answers are stored. What is as short as a word (`none`, `EMPTY`) is left."""
-        return data.replace(self.key.encode(), b"[key]") if self.key and len(self.key) >= SECRET else data
+        if not self.key or len(self.key) < SECRET:
+            return data
+        data = data.replace(self.key.encode(), b"[key]")
+        return _as_json_writes(self.key).sub(b"[key]", data) if b"\\" in data else data
+
+
+@lru_cache(maxsize=16)
+def _as_json_writes(key: str) -> re.Pattern[bytes]:
+    """Return a pattern of a key whose characters a JSON text may have escaped, one or all."""
+    ways = (rf"(?:{re.escape(c)}|\\u{ord(c):04x}{'|' + re.escape(chr(92) + c) if c == '/' else ''})" for c in key)
+    return re.compile("".join(ways).encode(), re.I)
+
+
+def readable(data: bytes) -> str:
+    """Return an error's body as text; in JSON the characters stand as themselves, however they were escaped."""
+    try:
+        return orjson.dumps(orjson.loads(data)).decode()
+    except orjson.JSONDecodeError:
+        return data.decode("utf-8", "replace")
 
 
 def fault(status: int, text: str, retry_after: float | None, place: Place) -> AdapterError:
@@ -95,7 +124,7 @@ def too_large() -> Rejected:
 
 def filtered(status: int, text: str) -> bool:
     """Tell whether an error says that a content filter stopped the question or the answer: that is an answer too."""
-    return status == 400 and bool(_FILTERED.search(text))
+    return status in (400, 403, 422) and bool(_FILTERED.search(text))
 
 
 def message(text: str) -> str:
@@ -140,6 +169,13 @@ def parsed(data: bytes) -> Any:
         raise Transient(f"the server's answer is no JSON: {error}: {data[:120].decode('utf-8', 'replace')}") from None
 
 
+def refuses(status: int, text: str, name: str) -> bool:
+    """Tell whether an error says that this field of the request is not taken."""
+    if status not in (400, 422) or _TOO_LONG.search(text) or not _REFUSES.search(text):
+        return False
+    return bool(re.search(rf"\b{name}\b", text))
+
+
 class LeftOut:
     """The sampling fields that a provider does not take, learnt from its refusals; `names` maps its name to ours."""
 
@@ -155,9 +191,7 @@ class LeftOut:
 
     def learn(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
         """Tell whether the error names fields that can be left out; from now on they are."""
-        if status not in (400, 422) or _TOO_LONG.search(text) or not _REFUSES.search(text):
-            return False
-        named = [name for name in self._names if name in body and re.search(rf"\b{name}\b", text)]
+        named = [name for name in self._names if name in body and refuses(status, text, name)]
         if len(named) > 1 and "both" in text:
             named = named[-1:]  # either of two is welcome: the later of our list gives way
         self._dropped = tuple(dict.fromkeys((*self._dropped, *named)))

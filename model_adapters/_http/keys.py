@@ -54,6 +54,8 @@ def stated_key(key_env: str | None, key_file: str | None) -> str | None:
         return _from_file(Path(key_file).expanduser())
     if key_env is None:
         return None
+    if not key_env.isidentifier():
+        raise UsageError("--key-env takes the name of an environment variable, not the key itself")
     key = os.environ.get(key_env)
     if not key:
         raise UsageError(f"the environment variable {key_env}, named for the key, is not set")

@@ -13,9 +13,13 @@ from harness.types import Image, Message, OptionLogprob, Response, Stop
 STOPS: Mapping[str, Stop] = {
     "length": "length",
     "max_tokens": "length",
+    "model_context_window_exceeded": "length",
     "content_filter": "filter",
+    "sensitive": "filter",
     "refusal": "refusal",
 }
+BROKEN_OFF = ("insufficient_system_resource", "network_error", "error", "abort")
+"""Ends by which DeepSeek, GLM, routers and vLLM say that they broke an answer off themselves: what is there is no answer."""
 
 
 def chat_content(message: Message) -> str | list[dict[str, Any]]:
@@ -37,19 +41,22 @@ def data_url(image: Image) -> str:
 
 
 def chat_response(loaded: Any, seconds: float, not_accepted: tuple[str, ...], opens_with: str = "") -> Response:
-    """Return what a chat completion says; raise Transient when it holds no choices."""
+    """Return what a chat completion says; raise Transient when it holds no choices, or says that the server broke it off."""
     try:
         choice = loaded["choices"][0]
         message = choice["message"]
         said = message.get("content")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise Transient(f"the server's answer has no choices: {str(loaded)[:200]}") from None
+    finish = str(choice.get("finish_reason"))
+    if finish in BROKEN_OFF:
+        raise Transient(f"the server broke its answer off: {finish}")
     usage = mapping(loaded.get("usage"))
     text = text_of(said)
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     if opens_with and not reasoning and not text.lstrip().startswith(opens_with):
         text = opens_with + text  # the chat template wrote the opening tag into the prompt
-    stop = STOPS.get(str(choice.get("finish_reason")), "stop")
+    stop = STOPS.get(finish, "stop")
     refusal = message.get("refusal")
     if refusal:
         text, stop = text or str(refusal), "refusal"

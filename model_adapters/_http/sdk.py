@@ -60,7 +60,7 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
             response.stream = Capped(response.stream)
         response.request.extensions["timeout"]["read"] = faults.SILENCE_S  # the first byte is here
         if response.status_code != 200:
-            text = place.clean(await response.aread()).decode("utf-8", "replace")  # before it is shortened
+            text = faults.readable(place.clean(await response.aread()))  # before it is shortened
             raise Refused(response.status_code, text, faults.wait_of(response.headers, text))
 
     return httpx2.AsyncClient(

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.registry import get_adapter
-from harness.types import Message, Request, Response
+from harness.types import Message, Model, Request, Response
 from tests.conftest import choice_rows
 
 Call = Callable[..., tuple[int, str, str]]
@@ -77,3 +77,32 @@ def test_a_run_and_the_replay_of_its_records_have_the_same_usage(suite: Path, tm
     assert usages[0] == usages[1]
     assert usages[0]["tokens_in"] == 30 * 120 and usages[0]["seconds"] == pytest.approx(30 * 2.5)
     assert usages[0]["cost"] == pytest.approx(30 * (120 * 10 + 45 * 20) / 1e6)
+
+
+def test_echo_and_replay_give_the_same_answer_to_the_same_request(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,task,answer\nq1,t,答案：B\nq1,u,答案：C\n", "utf-8")
+    replay, echo = get_adapter("replay")(str(tmp_path / "a.csv")), get_adapter("echo")("guess")
+    request = Request((Message("user", "问\nA. 一\nB. 二"),), place=("s/t", "q1", 0))
+
+    async def ask(model: Model) -> list[str]:
+        return [(await model.generate(request)).text for _ in range(3)]
+
+    assert asyncio.run(ask(replay)) == ["答案：B"] * 3
+    assert len(set(asyncio.run(ask(echo)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"id": 1}\n', r"a.jsonl:1: no answer; expected one of the columns response"),
+        ('{"response": "x"}\n', r"a.jsonl:1: no column 'sample'"),
+        ("{\n", r"a.jsonl:1: malformed row"),
+        ("", r"no answers in it"),
+        ('{"id": 1, "text": "a"}\n{"id": 1, "text": "b"}\n', r"a.jsonl:2: a second answer to sample '1'"),
+        ('{"id": 1, "text": "a", "stop": "end"}\n', r"stop 'end' is none of stop, length"),
+    ],
+)
+def test_a_faulty_file_of_answers_is_refused_by_line(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "a.jsonl").write_text(content, "utf-8")
+    with pytest.raises(HarnessError, match=message):
+        get_adapter("replay")(str(tmp_path / "a.jsonl"))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from typing import Any
 
 import pytest
 
 from harness.engine import answer
-from harness.errors import Fatal, RateLimited, Rejected, TooLong, Transient
+from harness.errors import Fatal, Rejected, Transient
 from harness.limits import Limits
 from harness.types import Failure, Image, Message, Request, Response, Sampling
 from model_adapters.server import build
@@ -81,53 +80,47 @@ def test_an_opening_tag_that_the_template_wrote_is_given_back() -> None:
         )
 
 
-ERRORS = [
-    (Reply(429, {"error": {"message": "slow"}}, {"retry-after": "3"}), RateLimited, "slow"),
-    (Reply(500, {"error": {"message": "oops"}}), Transient, "HTTP 500: oops"),
-    (Reply(503, b"<html>overloaded</html>"), RateLimited, "overloaded"),
-    (Reply(503, b"<html>down</html>"), Transient, "down"),
-    (Reply(200, b'{"choices": [{"mess'), Transient, "no JSON"),
-    (Reply(200, {"nothing": 1}), Transient, "no choices"),
-    (Reply(200, said("x").body, drop=True), Transient, "connection broke"),
-    (Reply(400, {"error": {"message": "messages must alternate"}}), Rejected, "must alternate"),
-    (
-        Reply(400, {"error": {"message": "This model's maximum context length is 4096 tokens. max_tokens invalid"}}),
-        TooLong,
-        "4096",
-    ),
-    (Reply(413, {"error": {"message": "large"}}), TooLong, "large"),
-    (Reply(401, {"error": {"message": "bad key"}}), Fatal, "the key was refused"),
-    (Reply(404, {"error": {"message": "no such model"}}), Fatal, "has no model 'mock'"),
-    (Reply(400, {"error": {"message": "Model does not exist. Please check it."}}), Fatal, "has no model 'mock'"),
-    (Reply(400, {"detail": "Server is pinned to 'b'; requested 'mock'."}), Fatal, "has no model 'mock'.*pinned to 'b'"),
-    (Reply(307, {}, {"location": "http://elsewhere.example/v1"}), Fatal, r"redirects to elsewhere\.example"),
-]
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"code": "data_inspection_failed", "message": "Input data may contain inappropriate content."}),
+        (400, {"message": "<400> InternalError.Algo.DataInspectionFailed: Input text data may contain ..."}),
+        (400, {"message": "Content Exists Risk", "type": "invalid_request_error"}),
+        (400, {"code": "1301", "message": "系统检测到输入或生成内容可能包含不安全或敏感内容"}),
+        (400, {"type": "content_filter", "message": "The request was rejected because it was considered high risk"}),
+        (403, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"),
+    ],
+    ids=["qwen", "qwen in its other words", "deepseek", "glm", "kimi", "grok"],
+)
+def test_a_content_filter_is_known_by_each_providers_own_words(status: int, error: Any) -> None:
+    with serving(lambda _s, _n: Reply(status, {"error": error})) as server:
+        response = once(server)
+    assert (response.text, response.stop) == ("", "filter")
 
 
-@pytest.mark.parametrize(("reply", "kind", "message"), ERRORS)
-def test_each_fault_is_told_apart(reply: Reply, kind: type[Exception], message: str) -> None:
-    with serving(lambda _s, _n: reply) as server, pytest.raises(kind, match=message) as caught:
+def test_an_answer_that_glm_calls_sensitive_is_filtered() -> None:
+    with serving(lambda _s, _n: said("", "sensitive")) as server:
+        assert once(server).stop == "filter"
+
+
+@pytest.mark.parametrize("finish", ["insufficient_system_resource", "network_error", "error", "abort"])
+def test_an_answer_that_the_server_broke_off_itself_is_no_answer(finish: str) -> None:
+    with serving(lambda _s, _n: said("答案：A", finish)) as server, pytest.raises(Transient, match=f"off: {finish}"):
         once(server)
-    if isinstance(caught.value, RateLimited) and "slow" in message:
-        assert caught.value.retry_after == 3.0
 
 
-def test_invalid_utf8_in_a_body_does_not_lose_the_answer() -> None:
-    body = json.dumps(said("AXB").body).encode().replace(b"X", b"\xff")
-    with serving(lambda _s, _n: Reply(body=body)) as server:
-        assert once(server).text == "A\ufffdB"
-
-
-def test_a_key_goes_only_to_its_own_host_and_into_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MY_KEY", "sk-planted-secret")
-    with serving(lambda _s, _n: said("elsewhere")) as other:
-        redirect = Reply(302, {}, {"location": f"{other.url}/chat/completions"})
-        with serving(lambda _s, _n: redirect) as server:
-            with pytest.raises(Fatal) as caught:
-                once(server, key_env="MY_KEY")
-            assert server.posts()[0].headers["authorization"] == "Bearer sk-planted-secret"
-        assert not other.seen and "planted" not in str(caught.value)
-        assert "planted" not in json.dumps(dict(build("mock", base_url=other.url, key_env="MY_KEY").identity))
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is too large: 20000. This model supports at most 8192 completion tokens.",
+        "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+    ],
+)
+def test_the_token_limit_is_never_left_out(message: str) -> None:
+    reply = Reply(400, {"error": {"message": message, "type": "invalid_request_error"}})
+    with serving(lambda _s, _n: reply) as server, pytest.raises(Rejected, match="max_tokens"):
+        once(server)
+    assert len(server.posts()) == 1 and server.posts()[0].body["max_tokens"] == 9
 
 
 def test_fields_that_the_server_does_not_know_are_left_out_and_recorded() -> None:

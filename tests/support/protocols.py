@@ -79,27 +79,56 @@ class Protocol:
     root: str
     settings: dict[str, str]
 
+    @property
+    def name(self) -> str:
+        return "-".join([self.provider, *self.settings.values()])
+
     def answer(self, text: str) -> Reply:
         """Return a plain answer."""
         if self.provider == "anthropic":
             return said_by_anthropic(text)
         if self.provider == "google":
             return said_by_google(text)
-        return said_by_responses(text) if self.settings.get("api") == "responses" else said(text)
+        return said_by_responses(text) if self.settings else said(text)
+
+    def stopped(self, text: str, why: str) -> Reply:
+        """Return an answer that ended for `why`: length, filter or refusal."""
+        if self.provider == "anthropic":
+            blocked = self.error(400, "Output blocked by content filtering policy", "invalid_request_error")
+            return blocked if why == "filter" else said_by_anthropic(text, {"length": "max_tokens"}.get(why, why))
+        if self.provider == "google":
+            return said_by_google(text, {"length": "MAX_TOKENS", "filter": "SAFETY", "refusal": "OTHER"}[why])
+        if not self.settings:
+            refused = {"refusal": text} if why == "refusal" else {}
+            return said(None if refused else text, "content_filter" if why == "filter" else why, **refused)
+        if why == "refusal":
+            output = [{"type": "message", "content": [{"type": "refusal", "refusal": text}]}]
+            return said_by_responses("", output=output)
+        return said_by_responses(text, "incomplete", "content_filter" if why == "filter" else "max_output_tokens")
+
+    def null(self) -> Reply:
+        """Return an answer whose content is null."""
+        if self.provider == "anthropic":
+            return said_by_anthropic("", content=None)
+        if self.provider == "google":
+            return said_by_google("", candidates=[{"index": 0, "finishReason": "STOP", "content": None}])
+        if self.settings:
+            return said_by_responses("", output=[{"type": "message", "content": None}])
+        return said(None)
 
     def error(self, status: int, text: str, code: str = "", headers: dict[str, str] | None = None) -> Reply:
         """Return an error in the provider's own shape."""
         shapes: dict[str, Any] = {
-            "openai": {"error": {"message": text, "type": code, "code": code}},
             "anthropic": {"type": "error", "error": {"type": code, "message": text}},
             "google": {"error": {"code": status, "message": text, "status": code}},
         }
-        return Reply(status, shapes[self.provider], headers or {})
+        ours = {"error": {"message": text, "type": code, "code": code}}
+        return Reply(status, shapes.get(self.provider, ours), headers or {})
 
 
-PROTOCOLS = (
-    Protocol("openai", "/v1", {}),
-    Protocol("openai", "/v1", {"api": "responses"}),
-    Protocol("anthropic", "", {}),
-    Protocol("google", "", {}),
-)
+SERVER = Protocol("server", "/v1", {})
+CHAT = Protocol("openai", "/v1", {})
+RESPONSES = Protocol("openai", "/v1", {"api": "responses"})
+MESSAGES = Protocol("anthropic", "", {})
+GEMINI = Protocol("google", "", {})
+PROTOCOLS = (CHAT, RESPONSES, MESSAGES, GEMINI, SERVER)

@@ -16,14 +16,13 @@ import pytest
 from harness.pipeline import site
 from tests.conftest import make_suite
 from tests.support.chat_server import ChatServer, Reply, Seen, said, serving
-from tests.support.protocols import PROTOCOLS, Protocol
+from tests.support.protocols import CHAT, GEMINI, MESSAGES, PROTOCOLS, SERVER, Protocol
 
 Call = Callable[..., tuple[int, str, str]]
 KEY = "sk-planted/7Q+x9=R-4fT8w"
 """With characters that change when an address or a header is encoded."""
 ROOT = Path(__file__).resolve().parents[2]
-SERVER = Protocol("server", "/v1", {})
-ALL = pytest.mark.parametrize("protocol", [SERVER, *PROTOCOLS], ids=lambda p: "-".join([p.provider, *p.settings]))
+ALL = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
 
 
 def writings(key: str) -> list[bytes]:
@@ -70,11 +69,10 @@ def echoing(protocol: Protocol) -> Callable[[Seen, int], Reply]:
 
     def answer(seen: Seen, n: int) -> Reply:
         heard = f"you sent {dict(seen.headers)} with {KEY} and 答案：A"
-        wrong = protocol if protocol.provider != "server" else PROTOCOLS[0]
         replies = [
-            protocol.answer(heard) if protocol.provider != "server" else said(heard),
-            wrong.error(500, heard, "server_error"),
-            wrong.error(400, heard, "invalid_request_error"),
+            protocol.answer(heard),
+            protocol.error(500, heard, "server_error"),
+            protocol.error(400, heard, "invalid_request_error"),
             Reply(200, f'{{"broken": "{KEY}'.encode()),
             Reply(200, {"surprise": heard}),
             Reply(502, f"<html>{heard}</html>".encode(), {"content-type": "text/html"}),
@@ -136,8 +134,7 @@ def test_a_key_stands_in_no_file_and_no_line_after_a_run_however_it_went(
 
 @ALL
 def test_a_refused_key_is_not_shown(tcm_eval: Call, suite_of_six: Path, tmp_path: Path, protocol: Protocol) -> None:
-    shape = protocol if protocol.provider != "server" else PROTOCOLS[0]
-    refusal = shape.error(401, f"Incorrect API key provided: {KEY}", "invalid_api_key")
+    refusal = protocol.error(401, f"Incorrect API key provided: {KEY}", "invalid_api_key")
     with serving(lambda _s, _n: refusal) as server:
         code, out, err = tcm_eval(*command(protocol, server, tmp_path))
         assert code == 3 and "the key was refused" in err and "[key]" in err and server.posts()
@@ -158,7 +155,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("protocol", [SERVER, PROTOCOLS[0], PROTOCOLS[2], PROTOCOLS[3]], ids=lambda p: p.provider)
+@pytest.mark.parametrize("protocol", [SERVER, CHAT, MESSAGES, GEMINI], ids=lambda p: p.provider)
 def test_a_crash_shows_no_key_even_with_every_log_turned_on(
     suite_of_six: Path, tmp_path: Path, protocol: Protocol
 ) -> None:
@@ -166,8 +163,7 @@ def test_a_crash_shows_no_key_even_with_every_log_turned_on(
     script = tmp_path / "crash.py"
     script.write_text(CRASH.format(root=str(ROOT)))
     loud = {"PYTHONASYNCIODEBUG": "1", "OPENAI_LOG": "debug", "ANTHROPIC_LOG": "debug", "PYTHONFAULTHANDLER": "1"}
-    answer = protocol.answer("答案：A") if protocol.provider != "server" else said("答案：A")
-    with serving(lambda _s, _n: answer) as server:
+    with serving(lambda _s, _n: protocol.answer("答案：A")) as server:
         words = command(protocol, server, tmp_path)
         done = subprocess.run(
             [sys.executable, str(script), *words],

@@ -1,0 +1,104 @@
+"""Where a key comes from and where it goes, with each adapter that speaks HTTP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.errors import Fatal, UsageError
+from harness.registry import get_adapter
+from model_adapters._http.faults import Place
+from tests.adapters.sdk import KEY, asked
+from tests.support.chat_server import Reply, serving
+from tests.support.protocols import PROTOCOLS, Protocol
+
+every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+
+
+@pytest.fixture(autouse=True)
+def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "TCM_EVAL_SERVER_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@every_protocol
+def test_a_redirect_is_not_followed_and_the_key_stays_with_its_host(protocol: Protocol) -> None:
+    with serving(lambda _s, _n: protocol.answer("elsewhere")) as other:
+        away = Reply(307, {}, {"location": other.url})
+        with serving(lambda _s, _n: away) as server:
+            with pytest.raises(Fatal, match="Redirects are not followed") as caught:
+                asked(server, protocol)
+            assert KEY in json.dumps(dict(server.posts()[0].headers)), "its own host gets the key"
+        assert not other.seen and KEY not in str(caught.value)
+
+
+@every_protocol
+def test_a_key_never_goes_to_a_host_it_was_not_named_for(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.setenv(name, KEY)
+    with serving(lambda _s, _n: protocol.answer("好")) as server:
+        assert asked(server, protocol, key_env=None).text == "好"
+        assert KEY not in json.dumps([dict(seen.headers) for seen in server.seen]) + json.dumps(
+            [s.path for s in server.seen]
+        )
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+def test_without_a_key_the_message_names_the_ways_to_give_one(provider: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"_API_KEY, name another one with --key-env, or a file of mode 600"):
+        get_adapter(provider)("some-model")
+    with pytest.raises(UsageError, match="NO_SUCH_KEY, named for the key, is not set"):
+        get_adapter(provider)("some-model", key_env="NO_SUCH_KEY")
+    file = tmp_path / "key"
+    for content, mode, said in (
+        (KEY, 0o644, "chmod 600"),
+        ("two words", 0o600, "expected one line"),
+        ("", 0o600, "expected one line"),
+    ):
+        file.write_text(content)
+        file.chmod(mode)
+        with pytest.raises(UsageError, match=said):
+            get_adapter(provider)("some-model", key_file=str(file))
+    with pytest.raises(UsageError, match="No such file"):
+        get_adapter(provider)("some-model", key_file=str(tmp_path / "none"))
+
+
+@every_protocol
+def test_a_key_file_of_mode_600_is_used_and_the_key_stands_in_no_identity(protocol: Protocol, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("sk-from-a-file\n")
+    file.chmod(0o600)
+    with serving(lambda _s, _n: protocol.answer("好")) as server:
+        assert asked(server, protocol, key_env=None, key_file=str(file)).text == "好"
+        assert "sk-from-a-file" in json.dumps(dict(server.posts()[0].headers))
+        model = get_adapter(protocol.provider)("mock", base_url=server.url, key_file=str(file))
+    assert "sk-from" not in json.dumps(dict(model.identity)) + repr(vars(model)["_place"])
+
+
+@every_protocol
+def test_an_address_with_a_key_in_it_is_refused(protocol: Protocol) -> None:
+    for url in ("https://key@host/v1", "https://host/v1?key=abc"):
+        with pytest.raises(UsageError, match="does not belong into the address") as caught:
+            get_adapter(protocol.provider)("mock", base_url=url)
+        assert "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sk-planted/7Q+x9=R-4fT8w", "AIzaSyD-planted_0123456789"])
+def test_a_key_is_hidden_however_json_writes_it(key: str) -> None:
+    """Some servers escape more than they need to: the parsed text would hold the key again."""
+    place = Place("http://127.0.0.1/v1", "mock", key)
+    whole = "".join(f"\\u{ord(c):04X}" for c in key)
+    for written in (key, key.replace("/", "\\/"), key.replace("=", "\\u003d").replace("+", "\\u002B"), whole):
+        body = f'{{"a": "x{written}y"}}'.encode()
+        assert json.loads(body)["a"] == f"x{key}y"
+        assert json.loads(place.clean(body))["a"] == "x[key]y"
+
+
+@pytest.mark.parametrize("provider", ["openai", "server"])
+def test_a_key_in_place_of_its_variables_name_is_refused_and_not_repeated(provider: str) -> None:
+    with pytest.raises(UsageError, match="the name of an environment variable, not the key") as caught:
+        get_adapter(provider)("some-model", base_url="http://127.0.0.1:9/v1", key_env=KEY)
+    assert KEY not in str(caught.value)
