@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from harness.errors import UsageError, unknown
@@ -49,7 +49,8 @@ class Metric:
     `score(pairs, options)` gets (sample, answer) pairs, whose answer was parsed, and returns one `Value` each, in order;
     it is handed many at a time so that a metric with an encoder can batch. `combine`, where there is one, turns summed
     `parts` (columns in the order of `parts`) of shape (resamples, n_parts) into corpus values of shape (resamples,).
-    `signature(options)` says what produced the number: tokenizer, weights, library version.
+    `signature(options)` says what produced the number: tokenizer, weights, library version. Both take the options that
+    `options` names and no other.
     `bounds` are the least and the greatest possible value, None where there is none.
     """
 
@@ -63,6 +64,14 @@ class Metric:
     bounds: tuple[float | None, float | None] = (0.0, 1.0)
     higher_is_better: bool = True
     chance: Callable[[Sample], float | None] | None = None
+    options: tuple[str, ...] = ()
+
+    def check(self, options: Options) -> None:
+        """Raise UsageError for an option that the metric does not have."""
+        for name in options:
+            if name not in self.options:
+                hint = "" if self.options else "This metric has no options: leave it out."
+                raise unknown(f"option of metric {self.name}", str(name), self.options, hint)
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -91,9 +100,19 @@ def extractor(
 
 
 def add_metric(metric: Metric) -> Metric:
-    """Register a metric that is more than one function of one answer, and return it."""
-    _add("metric", _METRICS, metric.name, metric)
-    return metric
+    """Register a metric that is more than one function of one answer, and return it with its options checked in every call."""
+
+    def score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
+        metric.check(options)
+        return metric.score(pairs, options)
+
+    def signature(options: Options) -> str:
+        metric.check(options)
+        return metric.signature(options)
+
+    checked = replace(metric, score=score, signature=signature)
+    _add("metric", _METRICS, metric.name, checked)
+    return checked
 
 
 def metric(

@@ -194,13 +194,17 @@ def tasks_root() -> Path:
 
 
 def refuse_unfit(task: TaskSpec) -> None:
-    """Raise UsageError for a metric or an extractor that is unknown or not for this type of task, before a question is asked."""
+    """Raise UsageError for a metric, one's option or an extractor that is unknown or not for this type of task, before a question is asked."""
     for use in task.metric_uses:
         if not _fits(use.name, task.type):
             good = [name for name in metric_names() if _fits(name, task.type)]
             raise UsageError(
                 f"{task.id}: metric '{use.name}' is not for a {task.type} task. Those that are: {_few(good)}."
             )
+        try:
+            get_metric(use.name).check(use.options)
+        except UsageError as error:
+            raise UsageError(f"{task.id}: {error}") from None
     get_extractor(task.extractor)
     if task.type not in _READS.get(task.extractor, (task.type,)):
         good = [name for name, types in _READS.items() if task.type in types]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from harness.errors import UsageError, unknown
+from harness.errors import unknown
 from harness.extract.herbs import Item, prescription
 from harness.extract.slots import Slots, slots
 from harness.knowledge import files
@@ -57,26 +57,17 @@ def key(item: Item, forms: str) -> str:
     return found.base if found else item.name
 
 
-def forms_of(name: str, options: Options) -> str:
-    """Return the option `forms` of a herb metric; raise UsageError for another option or value."""
-    for option in options:
-        if option != "forms":
-            raise unknown(f"option of {name}", option, ["forms"])
+def forms_of(options: Options) -> str:
+    """Return the option `forms` of a herb metric; raise UsageError for another value."""
     forms = str(options.get("forms", "apart"))
     if forms not in FORMS:
         raise unknown("way to count prepared forms", forms, FORMS)
     return forms
 
 
-def herb_signature(name: str, rule: str) -> Callable[[Options], str]:
+def herb_signature(rule: str) -> Callable[[Options], str]:
     """Return the signature function of a metric on herbs: the base's version, how forms count, and the rule."""
-    return lambda options: f"herbs:kb@{files.version()}|forms:{forms_of(name, options)}|refs:best|{rule}"
-
-
-def no_options(name: str, options: Options) -> None:
-    """Raise UsageError for any option of a metric that has none."""
-    if options:
-        raise UsageError(f"{name} has no options; got {', '.join(map(str, options))}")
+    return lambda options: f"herbs:kb@{files.version()}|forms:{forms_of(options)}|refs:best|{rule}"
 
 
 def add(
@@ -89,15 +80,20 @@ def add(
 ) -> None:
     """Register a metric without options that judges one answer at a time; `rule` stands in its signature."""
 
-    def score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
-        no_options(name, options)
+    def score(pairs: Sequence[tuple[Sample, Answer]], _options: Options) -> list[Value]:
         return [judge(sample, answer) for sample, answer in pairs]
 
-    def signature(options: Options) -> str:
-        no_options(name, options)
-        return f"kb@{files.version()}|{rule}"
-
-    add_metric(Metric(name, 1, CASES, score, signature, parts=parts, higher_is_better=higher_is_better))
+    add_metric(
+        Metric(
+            name,
+            1,
+            CASES,
+            score,
+            lambda _options: f"kb@{files.version()}|{rule}",
+            parts=parts,
+            higher_is_better=higher_is_better,
+        )
+    )
 
 
 # ------------------------------------------------------------------ the patient

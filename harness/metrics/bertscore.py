@@ -18,12 +18,11 @@ from typing import Any
 
 import orjson
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError
 from harness.metrics._targets import references, text
 from harness.registry import Answer, Family, Metric, Options, add_metric
 from harness.types import Sample, Value
 
-OPTIONS = ("model", "layer", "device", "batch_size")
 INSTALL = "pip install 'tcm-eval[bertscore]'"
 Triple = tuple[float, float, float]
 
@@ -157,14 +156,6 @@ def _package() -> Any:
     return bert_score.utils
 
 
-def _checked(options: Options) -> bool:
-    """Return whether an encoder is named; raise UsageError for an option that is none."""
-    for name in options:
-        if name not in OPTIONS:
-            raise unknown("option of bertscore", name, OPTIONS)
-    return bool(options.get("model"))
-
-
 def _score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
     """Return the F1 of each answer with its best reference; parts P, R, F and `cut`.
 
@@ -172,7 +163,7 @@ def _score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Val
     Without a model every value is None: unscored, never zero. An empty answer is 0.
     **Source:** Zhang et al. 2020, "BERTScore: Evaluating text generation with BERT", as computed by bert-score.
     """
-    if not _checked(options):
+    if not options.get("model"):
         return [Value(None) for _ in pairs]
     _package()
     encoder = load_encoder(str(options["model"]), _layer(options), str(options.get("device", "cpu")))
@@ -247,7 +238,7 @@ def _is_decoder(model: str) -> bool:
 
 def signature(options: Options) -> str:
     """Return encoder, weights, layer and versions; `model:none` when no encoder is named."""
-    if not _checked(options):
+    if not options.get("model"):
         return "model:none"
     layer = _layer(options)
     versions = "|".join(f"{name}:{version(name)}" for name in ("bert-score", "transformers", "torch"))
@@ -258,5 +249,14 @@ def signature(options: Options) -> str:
 
 TEXTS: tuple[Family, ...] = ("text", "case")
 BERTSCORE = add_metric(
-    Metric("bertscore", 1, TEXTS, _score, signature, parts=("P", "R", "F", "cut"), bounds=(None, None))
+    Metric(
+        "bertscore",
+        1,
+        TEXTS,
+        _score,
+        signature,
+        parts=("P", "R", "F", "cut"),
+        bounds=(None, None),
+        options=("model", "layer", "device", "batch_size"),
+    )
 )

@@ -200,10 +200,10 @@ def _add_set_metric(name: str, value: Callable[[int, int, int], float], rule: st
         return Value(best[0], {**sizes, **counts(sample, answer)})
 
     def score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
-        forms = forms_of(name, options)
+        forms = forms_of(options)
         return [judge(sample, answer, forms) for sample, answer in pairs]
 
-    add_metric(Metric(name, 1, CASES, score, herb_signature(name, rule)))
+    add_metric(Metric(name, 1, CASES, score, herb_signature(rule), options=("forms",)))
 
 
 _add_set_metric("herb_precision", _precision, "hits/answered")
@@ -232,7 +232,7 @@ def dose_error(ours: Sequence[Item], theirs: Sequence[Item], forms: str) -> floa
 
 
 def _dose_values(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
-    forms = forms_of("dose_error", options)
+    forms = forms_of(options)
     values = []
     for sample, answer in pairs:
         ours = answered(sample, answer)
@@ -247,7 +247,8 @@ add_metric(
         1,
         CASES,
         _dose_values,
-        herb_signature("dose_error", "common-herbs|1-min/max|no-grams:1|none-common:1"),
+        herb_signature("common-herbs|1-min/max|no-grams:1|none-common:1"),
         higher_is_better=False,
+        options=("forms",),
     )
 )

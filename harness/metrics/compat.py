@@ -13,19 +13,13 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError
 from harness.metrics._targets import references, text
 from harness.metrics.bertscore import TEXTS, Encoder, encoder_signature, load_encoder
 from harness.registry import Answer, Metric, Options, add_metric
 from harness.types import Sample, Value
 
 COMPAT = "compat:tcm-ladder-repo"
-
-
-def _known(metric: str, options: Options, names: Sequence[str]) -> None:
-    for name in options:
-        if name not in names:
-            raise unknown(f"option of {metric}", name, names)
 
 
 # ------------------------------------------------------------------ the cosine that was called BERTScore
@@ -37,7 +31,6 @@ def _cosine(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Va
     Every token counts, [CLS] and [SEP] too; the last layer; texts are cut at the encoder's limit and counted in `cut`.
     Options: model (folder or hub id; the script used bert-base-chinese) and device. Without a model: None.
     """
-    _known("compat_embedding_cosine", options, ("model", "device"))
     if not options.get("model"):
         return [Value(None) for _ in pairs]
     encoder = load_encoder(str(options["model"]), None, str(options.get("device", "cpu")))
@@ -82,7 +75,18 @@ def _cosine_signature(options: Options) -> str:
     )
 
 
-add_metric(Metric("compat_embedding_cosine", 1, TEXTS, _cosine, _cosine_signature, parts=("cut",), bounds=(-1.0, 1.0)))
+add_metric(
+    Metric(
+        "compat_embedding_cosine",
+        1,
+        TEXTS,
+        _cosine,
+        _cosine_signature,
+        parts=("cut",),
+        bounds=(-1.0, 1.0),
+        options=("model", "device"),
+    )
+)
 
 # ------------------------------------------------------------------ BLEU of jieba's words
 
@@ -101,11 +105,10 @@ def _cutter() -> Callable[[str], list[str]]:
     return cut
 
 
-def _jieba_bleu(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
+def _jieba_bleu(pairs: Sequence[tuple[Sample, Answer]], _options: Options) -> list[Value]:
     """Return nltk's sentence BLEU-4 (smoothing method 1) of jieba's words, 0 to 1; several references as nltk does."""
     from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-    _known("compat_bleu_jieba", options, ())
     cut, smooth = _cutter(), SmoothingFunction().method1
     values = []
     for sample, answer in pairs:

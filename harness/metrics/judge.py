@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError
 from harness.judge import Panel, Verdict, signs
 from harness.judge.verdict import FULL, MOST
 from harness.metrics._targets import text
@@ -18,10 +18,7 @@ TEXTS: tuple[Family, ...] = ("text", "case")
 
 
 def panel_of(options: Options) -> Panel | None:
-    """Return the judges of the run, None when it was not judged; raise UsageError for any other option."""
-    for name in options:
-        if name != "panel":
-            raise unknown("option of a judged metric", name, ("panel",))
+    """Return the judges of the run, None when it was not judged; raise UsageError for anything else."""
     panel = options.get("panel")
     if panel is not None and not isinstance(panel, Panel):
         raise UsageError("a judged metric has no options in a task's YAML: name the judges with tcm-eval judge")
@@ -75,5 +72,5 @@ def _signature(options: Options) -> str:
     return panel.signature if panel else "judges:none"
 
 
-add_metric(Metric("judge_rubric", 1, TEXTS, _rubric, _signature))
-SEMANTIC = add_metric(Metric("judge_semantic", 1, TEXTS, _semantic, _signature))
+add_metric(Metric("judge_rubric", 1, TEXTS, _rubric, _signature, options=("panel",)))
+SEMANTIC = add_metric(Metric("judge_semantic", 1, TEXTS, _semantic, _signature, options=("panel",)))

@@ -18,7 +18,6 @@ from harness.knowledge.names import plain
 from harness.metrics._lexicon import Lexicon, lexicon_of
 from harness.metrics._targets import references, text
 from harness.metrics.bertscore import BERTSCORE
-from harness.metrics.bertscore import OPTIONS as SEMANTIC_OPTIONS
 from harness.metrics.judge import SEMANTIC as JUDGED
 from harness.registry import Answer, Family, Metric, Options, add_metric
 from harness.types import Sample, Value
@@ -85,7 +84,6 @@ def _term_values(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> li
 
 def _term_score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
     """Return the F1 of TCM terms, affirmed and denied ones apart; None when no reference has a term of the lexicon."""
-    _known("term_score", options, ("lexicon",))
     return [Value(value) for value in _term_values(pairs, options)]
 
 
@@ -93,20 +91,13 @@ def _term_signature(options: Options) -> str:
     return f"terms:longest-match|{lexicon_of(options).signature}|denials:apart@2|set-f1|refs:best"
 
 
-add_metric(Metric("term_score", 1, TEXTS, _term_score, _term_signature))
+add_metric(Metric("term_score", 1, TEXTS, _term_score, _term_signature, options=("lexicon",)))
 
 # ------------------------------------------------------------------ Ladder-Score
 
 
-def _known(metric: str, options: Options, names: Sequence[str]) -> None:
-    for name in options:
-        if name not in names:
-            raise unknown(f"option of {metric}", name, names)
-
-
 def _weights(options: Options) -> tuple[float, float]:
     """Return (w_term, w_sem); raise UsageError unless both are stated, neither is negative and they sum to 1."""
-    _known("ladder_score", options, ("w_term", "w_sem", "semantic", "lexicon", "panel", *SEMANTIC_OPTIONS))
     weights = tuple(options.get(name) for name in ("w_term", "w_sem"))
     numbers = [float(w) for w in weights if isinstance(w, int | float) and not isinstance(w, bool)]
     if len(numbers) != len(weights) or min(numbers) < 0 or not isclose(sum(numbers), 1, abs_tol=1e-9):
@@ -118,12 +109,12 @@ def _weights(options: Options) -> tuple[float, float]:
 
 def _semantic(options: Options) -> tuple[Metric, dict[str, object]]:
     """Return the metric of meaning and its options: BERTScore, or with `semantic: judge` the mark of the run's judges."""
-    metrics = {"bertscore": (BERTSCORE, SEMANTIC_OPTIONS), "judge": (JUDGED, ("panel",))}
+    metrics = {"bertscore": BERTSCORE, "judge": JUDGED}
     name = str(options.get("semantic", "bertscore"))
     if name not in metrics:
         raise unknown("scorer of meaning", name, metrics)
-    metric, allowed = metrics[name]
-    return metric, {option: options[option] for option in allowed if option in options}
+    metric = metrics[name]
+    return metric, {option: options[option] for option in metric.options if option in options}
 
 
 def _ladder(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
@@ -152,7 +143,16 @@ def _ladder_signature(options: Options) -> str:
 
 
 add_metric(
-    Metric("ladder_score", 1, TEXTS, _ladder, _ladder_signature, parts=("term", "sem", "cut"), bounds=(None, None))
+    Metric(
+        "ladder_score",
+        1,
+        TEXTS,
+        _ladder,
+        _ladder_signature,
+        parts=("term", "sem", "cut"),
+        bounds=(None, None),
+        options=("w_term", "w_sem", "semantic", "lexicon", *JUDGED.options, *BERTSCORE.options),
+    )
 )
 
 # ------------------------------------------------------------------ the floor

@@ -208,7 +208,7 @@ def _rouge_l_tcm_signature(options: Options) -> str:
     return f"tok:tcm-longest-match|{lexicon_of(options).signature}|f1|refs:best"
 
 
-add_metric(Metric("rouge_l_tcm", 1, TEXTS, _rouge_l_tcm, _rouge_l_tcm_signature))
+add_metric(Metric("rouge_l_tcm", 1, TEXTS, _rouge_l_tcm, _rouge_l_tcm_signature, options=("lexicon",)))
 
 # ------------------------------------------------------------------ METEOR
 

@@ -62,7 +62,7 @@ def _add(name: str, k: int, denominator: Denominator, rule: str, value: Callable
     means = name.endswith("_of_means")
 
     def score(pairs: Sequence[tuple[Sample, Answer]], options: Options) -> list[Value]:
-        forms = forms_of(name, options)
+        forms = forms_of(options)
         values = []
         for sample, answer in pairs:
             best = _best(sample, answer, k, denominator, forms)
@@ -73,7 +73,7 @@ def _add(name: str, k: int, denominator: Denominator, rule: str, value: Callable
             values.append(Value(value(*best), {**parts, **counts(sample, answer)}))
         return values
 
-    signature = herb_signature(name, f"order:as-written|once-each|k:{k}|{rule}")
+    signature = herb_signature(f"order:as-written|once-each|k:{k}|{rule}")
     add_metric(
         Metric(
             name,
@@ -83,6 +83,7 @@ def _add(name: str, k: int, denominator: Denominator, rule: str, value: Callable
             signature,
             parts=PARTS if means else (),
             combine=f1_of_means if means else None,
+            options=("forms",),
         )
     )
 

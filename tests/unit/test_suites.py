@@ -89,6 +89,10 @@ def test_bundled_suites_all_parse_and_name_known_metrics_and_extractors() -> Non
         ),
         ("metrics: [accuracy, accuracy_letter]", "metric 'accuracy_letter' is not for a single_choice task"),
         (
+            "metrics: [{name: accuracy, options: {strict: true}}]",
+            "mine/choice: unknown option of metric accuracy 'strict'. This metric has no options: leave it out.",
+        ),
+        (
             "extract: free_text",
             "extractor 'free_text' is not for a single_choice task. Those that are: choice, choices.",
         ),
