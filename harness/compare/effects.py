@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness import stats
@@ -18,7 +18,11 @@ POWER = 0.8
 
 
 class NoPairs(UsageError):
-    """Two runs have no scored answer in common."""
+    """Two runs share no scored answer of a metric; `why` says what became of their answers."""
+
+    def __init__(self, task: str, metric: str, why: str) -> None:
+        super().__init__(f"{task} ({metric}): {why}")
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +55,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One candidate beside the baseline: its effects, and the tasks and metrics that only one of the two has."""
+    """One candidate beside the baseline: its effects, and the tasks and metrics that only one of the two has.
+
+    `open` names the metrics beside the headline of which no answer is scored in both runs, by task and why.
+    """
 
     baseline: Side
     candidate: Side
     effects: Sequence[Effect]
     alone: Mapping[str, Sequence[str]]
+    open: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
 
     @property
     def forced(self) -> bool:
@@ -69,23 +77,27 @@ def compare_runs(
 ) -> list[Compared]:
     """Return each candidate beside the baseline. The headline metrics of all tasks and candidates are one family of claims.
 
-    Raises UsageError for different comparison ids (unless `force`), and when two runs have no task or no answer in common.
+    Raises UsageError for different comparison ids (unless `force`), and when two runs have no task or no answer to one in common.
     """
     wanted = [(candidate, shared(baseline, candidate)) for candidate in candidates]
     if not force:
         for candidate, names in wanted:
             ids = [(task, name, *_ids(baseline, candidate, task, name)) for task, name in names]
             refuse_different(ids, "Ask both alike, or compare all the same and have it said everywhere: --force")
-    found = [
-        Compared(
-            baseline,
-            candidate,
-            [effect_of(baseline, candidate, task, name, alpha) for task, name in names],
-            _alone(baseline, candidate),
-        )
-        for candidate, names in wanted
-    ]
-    return _corrected(found, alpha)
+    return _corrected([_compared(baseline, candidate, names, alpha) for candidate, names in wanted], alpha)
+
+
+def _compared(baseline: Side, candidate: Side, names: Sequence[tuple[str, str]], alpha: float) -> Compared:
+    effects: list[Effect] = []
+    left_open: dict[tuple[str, str], list[str]] = {}
+    for task, name in names:
+        try:
+            effects.append(effect_of(baseline, candidate, task, name, alpha))
+        except NoPairs as error:
+            if name == candidate.tasks[task].headline:
+                raise
+            left_open.setdefault((task, error.why), []).append(name)
+    return Compared(baseline, candidate, effects, _alone(baseline, candidate), left_open)
 
 
 def _ids(baseline: Side, candidate: Side, task: str, metric: str) -> tuple[str, str]:
@@ -119,7 +131,9 @@ def effect_of(baseline: Side, candidate: Side, task: str, name: str, alpha: floa
     if not pairs.places:
         reasons = ", ".join(f"{len(names)} {reason}" for reason, names in pairs.unpaired.items())
         raise NoPairs(
-            f"{task}: {baseline.name} and {candidate.name} have no scored answer in common ({reasons or 'none was asked'})"
+            task,
+            name,
+            f"{baseline.name} and {candidate.name} have no scored answer in common ({reasons or 'none was asked'})",
         )
     try:
         found = _tested(metric, pairs, ours.columns[name], theirs.columns[name], alpha)

@@ -72,12 +72,21 @@ def budget_notes(baseline: Side, candidate: Side) -> list[str]:
     return [f"an answer's token budget: {baseline.name} {ours}, {candidate.name} {theirs}"]
 
 
-def unpaired_notes(effect: Effect) -> list[str]:
-    """Return a line for each reason why answers stand outside the comparison, with how many and which."""
+def unpaired_notes(*effects: Effect) -> list[str]:
+    """Return a line for each reason why answers stand outside the comparison, with how many and which, and of which metrics."""
+    found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for effect in effects:
+        for reason, names in effect.pairs.unpaired.items():
+            found.setdefault((effect.task, reason, tuple(names)), []).append(effect.metric)
     return [
-        f"{effect.task} ({effect.metric}): {len(names)} left out, {reason}: {_some(names)}"
-        for reason, names in effect.pairs.unpaired.items()
+        f"{task} ({', '.join(metrics)}): {len(names)} left out, {reason}: {_some(names)}"
+        for (task, reason, names), metrics in found.items()
     ]
+
+
+def open_notes(one: Compared) -> list[str]:
+    """Return a line for each reason why metrics could not be compared at all, with their names."""
+    return [f"{task} ({', '.join(metrics)}): {why}" for (task, why), metrics in one.open.items()]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -95,7 +104,8 @@ def as_tables(one: Compared) -> list[Table]:
     notes = [sentence(effect, one.baseline.name, one.candidate.name) for effect in claimed]
     notes += _forced_notes(one.effects)
     notes += budget_notes(one.baseline, one.candidate)
-    notes += _once(note for effect in one.effects for note in unpaired_notes(effect))
+    notes += unpaired_notes(*one.effects)
+    notes += open_notes(one)
     notes += [f"only in the {side}: {', '.join(names)}" for side, names in one.alone.items()]
     notes.append(_legend(claimed or others))
     tables = [_table(title, claimed, notes, claims=True)] if claimed else []
@@ -160,7 +170,7 @@ def as_json(one: Compared) -> dict[str, Any]:
         "baseline": {"name": one.baseline.name, "run": one.baseline.run},
         "candidate": {"name": one.candidate.name, "run": one.candidate.run},
         "forced": one.forced,
-        "notes": [printable(note) for note in budget_notes(one.baseline, one.candidate)],
+        "notes": [printable(note) for note in (*budget_notes(one.baseline, one.candidate), *open_notes(one))],
         "only_baseline": list(one.alone.get("baseline", ())),
         "only_candidate": list(one.alone.get("candidate", ())),
         "effects": [effect_json(effect, one.baseline.name, one.candidate.name) for effect in one.effects],

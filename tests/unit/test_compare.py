@@ -216,6 +216,20 @@ def test_runs_without_a_common_task_or_answer_are_refused() -> None:
         compare_runs(one_task("a", [1, 0]), [elsewhere])
 
 
+def test_a_metric_that_no_answer_was_scored_by_in_both_is_named_and_the_others_are_compared(error_rate: str) -> None:
+    """One run prescribed nothing, so its rate of faults is open: that says nothing against its headline number."""
+    silent = column("own/case", error_rate, [None, None], status={0: "unparsed", 1: "truncated"})
+    a = side("a", task_scores("own/case", column("own/case", "accuracy", [0, 0]), silent))
+    b = side(
+        "b", task_scores("own/case", column("own/case", "accuracy", [1, 0]), column("own/case", error_rate, [0, 1]))
+    )
+    compared = compare_runs(a, [b])
+    assert [effect.metric for effect in compared[0].effects] == ["accuracy"]
+    why = f"own/case ({error_rate}): a and b have no scored answer in common (1 unparsed in the baseline, 1 truncated"
+    assert why in render_comparison(compared, "table", width=300)
+    assert why in json.loads(render_comparison(compared, "json"))["comparisons"][0]["notes"][0]
+
+
 def test_tasks_and_metrics_that_only_one_has_are_named() -> None:
     a = side(
         "a",
