@@ -13,14 +13,14 @@ from harness.conclude import reopen, score, scored_already, sessions_of
 from harness.engine import WINDOW, Batched
 from harness.errors import UsageError, unknown
 from harness.limits import Limits
-from harness.models import Subject, published_root, resolve
+from harness.models import Subject, resolve
 from harness.plan import Plan, earlier_answers, open_plan, pending
 from harness.prompts import step_by_step
 from harness.report.chosen import chosen
 from harness.report.export import To, Written
 from harness.report.export import export as write_export
 from harness.report.leaderboard import build
-from harness.report.results import load
+from harness.report.results import load, published_root
 from harness.report.results import published as load_published
 from harness.report.site import Built
 from harness.report.site import write as write_site
@@ -31,7 +31,7 @@ from harness.spending import cost_of, estimate, gate_of, note_price, price_of, u
 from harness.store import SCHEMA, Answers, Index, Writer, encode_record, explain, set_aside, write_json
 from harness.suites import Catalogue
 from harness.tables import Form, render
-from harness.types import BatchModel, Job, Model, Record
+from harness.types import BatchModel, Job, LocalModel, Model, Record
 from harness.verdicts import batch_places, with_panel
 
 __all__ = [
@@ -129,12 +129,15 @@ def _refuse_open_batches(folder: Path, spec: RunSpec) -> None:
 
 
 def one_by_one(model: Model | BatchModel, limits: Limits) -> tuple[Model, Limits]:
-    """Return the model as one that is asked one request at a time, and limits under which a batched one's window fills."""
-    if not isinstance(model, BatchModel):
+    """Return the model as one that is asked one request at a time, and limits under which a device of this machine is never idle."""
+    if isinstance(model, BatchModel):
+        at_once, model = WINDOW * model.max_batch, Batched(model)
+    elif isinstance(model, LocalModel):
+        at_once = model.at_once
+    else:
         return model, limits
-    # a request waits here for the whole window before it: only a server's silence is a time-out
-    in_flight = max(limits.in_flight, WINDOW * model.max_batch)
-    return Batched(model), replace(limits, in_flight=in_flight, timeout=PATIENCE)
+    # a request waits here for those before it: only a server's silence is a time-out
+    return model, replace(limits, in_flight=max(limits.in_flight, at_once), timeout=PATIENCE)
 
 
 def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -> int:

@@ -138,10 +138,9 @@ def _figures(args: argparse.Namespace) -> int:
 
 def draw_runs(folders: Sequence[Path], output: Path, others: str, out: TextIO, wanted: Wanted | None = None) -> None:
     """Draw runs and say which files were written, and on stderr what was left out."""
-    from harness.models import published_root
     from harness.report.chosen import chosen
     from harness.report.figures import Wanted, draw, only
-    from harness.report.results import published
+    from harness.report.results import published, published_root
 
     runs, left = chosen(folders)
     drawn = draw(runs, only(published(published_root()), others), output, wanted or Wanted())

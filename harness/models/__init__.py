@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.models.aliases import Entry, Price, Way, entries, known_price
-from harness.models.here import checkpoint, obstacle, published_root, shipped, trained_on
+from harness.models.here import checkpoint, obstacle, shipped, trained_on
 from harness.models.subjects import Subject, resolve
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "entries",
     "known_price",
     "obstacle",
-    "published_root",
     "resolve",
     "shipped",
     "trained_on",

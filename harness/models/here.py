@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -74,9 +73,3 @@ def _in_hub_cache(repository: str) -> bool:
         Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub"
     )
     return (Path(home) / f"models--{repository.replace('/', '--')}").is_dir()
-
-
-def published_root() -> Path:
-    """Return the folder of published numbers: the checkout's, or the installed one."""
-    beside = Path(__file__).resolve().parents[2] / "results" / "published"
-    return beside if beside.is_dir() else Path(sysconfig.get_path("data")) / "share" / "tcm-eval" / "published"

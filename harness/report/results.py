@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -97,6 +98,12 @@ class Published:
     source: str
     trained_on: bool
     note: str
+
+
+def published_root() -> Path:
+    """Return the folder of published numbers: the checkout's, or the installed one."""
+    beside = Path(__file__).resolve().parents[2] / "results" / "published"
+    return beside if beside.is_dir() else Path(sysconfig.get_path("data")) / "share" / "tcm-eval" / "published"
 
 
 def published(root: Path) -> list[Published]:

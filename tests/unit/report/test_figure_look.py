@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.models import published_root
 from harness.report.chosen import chosen
 from harness.report.figures import Wanted, fonts
 from harness.report.figures.look import COLOURS, ems, narrowed, wrapped
-from harness.report.results import Run, published
+from harness.report.results import Run, published, published_root
 
 Make = Callable[[dict[str, tuple[float, int]]], list[Path]]
 

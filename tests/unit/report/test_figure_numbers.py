@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from harness.errors import UsageError
-from harness.models import published_root
 from harness.report.chosen import chosen
 from harness.report.figures import Wanted, draw, fonts, formats, only
 from harness.report.figures.costs import by_cost, by_tokens
 from harness.report.figures.numbers import labels
 from harness.report.figures.scores import by_discipline, by_metric, by_tag
-from harness.report.results import Run, published
+from harness.report.results import Run, published, published_root
 from tests.conftest import TASK, choice_rows, make_suite
 from tests.unit.report.conftest import rows
 

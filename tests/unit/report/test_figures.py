@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.models import published_root
 from harness.report.chosen import chosen
 from harness.report.figures import Wanted, draw, fonts
-from harness.report.results import published
+from harness.report.results import published, published_root
 from tests.conftest import make_suite
 from tests.unit.report.conftest import rows
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from harness.models import published_root
 from harness.report.chosen import chosen
 from harness.report.leaderboard import build
-from harness.report.results import Published, published
+from harness.report.results import Published, published, published_root
 from tests.conftest import make_suite
 
 Make = Callable[[dict[str, tuple[float, int]]], list[Path]]

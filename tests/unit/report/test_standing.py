@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from harness.models import published_root
 from harness.pipeline import leaderboard
 from harness.report.chosen import chosen
 from harness.report.leaderboard import build
-from harness.report.results import Run, published
+from harness.report.results import Run, published, published_root
 from harness.report.standing import Asked, marked
 from harness.store import encode_score
 from harness.tables import Cell, Emphasis, Table, render
