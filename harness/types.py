@@ -345,6 +345,13 @@ class Model(Protocol):
 
 
 @runtime_checkable
+class LocalModel(Model, Protocol):
+    """A model on this machine that works on `at_once` requests at a time and takes them as they come. It is busy, never silent."""
+
+    at_once: int
+
+
+@runtime_checkable
 class BatchModel(Protocol):
     """Answers many requests in one blocking call; a bad item comes back as a `Failure` and fails alone."""
 
