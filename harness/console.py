@@ -25,6 +25,8 @@ SOON, FEW = 3.0, 3
 """Seconds without any answer, and attempts that came to nothing meanwhile, from which on a user is told."""
 SELDOM = 300.0
 """Seconds between two lines that nobody is answered, at most: they begin with `EVERY` and double."""
+WONDER = 20.0
+"""A wait of so many seconds that a provider asks for is told."""
 LONGEST_ERROR = 200
 """Characters of an error that are shown."""
 RECENT = 60.0
@@ -86,6 +88,11 @@ class Outage:
             self._since, self._told = self._health.last_answer, True
             self._next, self._gap = silence + self._gap, min(SELDOM, 2 * self._gap)
             self._tell(said)
+
+    def hold(self, seconds: float) -> None:
+        """Tell that the provider asks all requests to wait, if that is long enough to wonder about."""
+        if seconds >= WONDER:
+            self._tell(f"the provider asks to wait {_span(seconds)}: nothing is asked until then")
 
     def over(self) -> None:
         """Tell that somebody has been answered again, if the contrary was told."""
@@ -159,6 +166,7 @@ class Console:
         """Show this gate's tokens, cost, retries and requests in flight too, and say when the provider answers nobody."""
         self._gate = gate
         self._outage = Outage(gate.health, self._say)
+        gate.health.hold = self._outage.hold
         if self._live is None:
             gate.health.notice = self._outage.fault
 
@@ -256,7 +264,7 @@ class Quiet(Silent):
     def follow(self, gate: Gate) -> None:
         """Say when this gate's provider answers nobody."""
         self._outage = Outage(gate.health, self._say)
-        gate.health.notice = self._outage.fault
+        gate.health.notice, gate.health.hold = self._outage.fault, self._outage.hold
 
     def record(self, record: Record, reading: Reading | None) -> None:  # noqa: ARG002 - a watch's form
         """Say when somebody is answered again."""

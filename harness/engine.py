@@ -144,7 +144,7 @@ async def _attempt(
         gate.refused(ticket, asked, message)
     except Transient as error:
         kind, message, asked = "server", str(error), error.retry_after
-        gate.faulted(ticket, message)
+        gate.faulted(ticket, message, asked)
     except TimeoutError:
         kind, message = "timeout", f"no answer within {limits.timeout:g} s"
         gate.faulted(ticket, message)

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from harness.limits.health import Health
 from harness.limits.pace import Pace
 from harness.limits.stated import NOTHING_USED, Limits, Used
+from harness.tables import printable
 from harness.types import Failure, Request, Response
 
 CUT, START = 0.7, 4.0
 """What is left of the number in flight after a cut, and the number that a cautious run starts with."""
+LONGEST_WAIT_S = 3600.0
+"""The longest wait that a provider may ask for: one that says "tomorrow" ends the session, and the same command goes on tomorrow."""
 CATCH_UP = 0.05
 """Seconds that a request may be late (a timer's unevenness, a busy machine) without the next ones being put off too."""
 
@@ -156,8 +159,7 @@ class Gate:
         """Note that the provider asked us to slow down: all wait as long as it says, and go more slowly from then on."""
         now = self._clock()
         self.health.faulted(why)
-        if wait:
-            self._pause = max(self._pause, now + wait)
+        self._hold(wait, why)
         if self.limits.adaptive is None and not self.adaptive:
             self.adaptive, self._plain = True, False
         if self.adaptive and ticket.at > self._cut_at:  # those that went before a cut say nothing new
@@ -172,15 +174,28 @@ class Gate:
         self._pace.wait_until(self._pause)
         self._release(ticket)
 
-    def faulted(self, ticket: Ticket, why: str) -> None:
-        """Note an attempt that came to nothing for another reason. It says nothing about load, so it slows nobody down."""
+    def faulted(self, ticket: Ticket, why: str, wait: float | None = None) -> None:
+        """Note an attempt that came to nothing for another reason. It says nothing about load, but where it says how long, all wait."""
         self.health.faulted(why)
+        self._hold(wait, why)
         self._release(ticket)
 
     def rejected(self, ticket: Ticket, why: str) -> None:
         """Note an attempt that the provider does not take, now or later."""
         self.health.rejected(why)
         self._release(ticket)
+
+    def _hold(self, wait: float | None, why: str) -> None:
+        """Let all requests wait as long as the provider asks; stop where that is longer than a run should sit and wait."""
+        if not wait:
+            return
+        if wait > LONGEST_WAIT_S:
+            self.stop(f"the provider asks to wait {wait / 3600:,.1f} hours, and said: {printable(why[:200])}")
+            return
+        until = self._clock() + wait
+        if until > self._pause + 1:
+            self.health.told_to_wait(wait)
+        self._pause = max(self._pause, until)
 
     def withdrawn(self, ticket: Ticket) -> None:
         """Note an attempt that was broken off because the run ends."""

@@ -24,7 +24,9 @@ LONGEST_PROBE_S = 10.0
 
 
 class Health:
-    """What attempts came to lately. Times are seconds of `clock`; `notice` is called after each attempt that came to nothing.
+    """What attempts came to lately. Times are seconds of `clock`.
+
+    `notice` is called after each attempt that came to nothing, and `hold` with the seconds that a provider asks all requests to wait.
 
     `share` (0-1) of recent attempts came to nothing; `in_a_row` did since the last answer, with `last_error`; `given_up` requests were,
     one after another; `stumbling` requests are not answered yet though they have been tried.
@@ -37,6 +39,7 @@ class Health:
         self.share = 0.0
         self.last_error = ""
         self.notice: Callable[[], None] | None = None
+        self.hold: Callable[[float], None] | None = None
 
     def answered(self) -> None:
         """Count an answer."""
@@ -55,6 +58,11 @@ class Health:
         """Count an attempt that came to nothing."""
         self.share += (1 - self.share) / RECENT
         self._noted(why)
+
+    def told_to_wait(self, seconds: float) -> None:
+        """Pass on that the provider asks all requests to wait so long."""
+        if self.hold is not None:
+            self.hold(seconds)
 
     def _noted(self, why: str) -> None:
         self.in_a_row += 1

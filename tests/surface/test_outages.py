@@ -45,6 +45,16 @@ def test_a_server_that_always_fails_is_told_early_and_ends_the_run(
     assert "\x1b" not in out + err and "were not asked. Stopped: nobody has been answered" in (err if quiet else out)
 
 
+def test_a_long_wait_that_the_provider_asks_for_is_told_even_to_the_quiet(
+    tcm_eval: Call, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "WONDER", 0.0)
+    slow = Reply(429, {"error": {"message": "slow down"}}, {"retry-after": "1"})
+    with serving(lambda _seen, n: slow if n == 3 else said("答案：A")) as server:
+        code, _, err = tcm_eval(*command(server, suite, tmp_path, "--quiet"))
+    assert code == 0 and "server/mock: the provider asks to wait 1 s: nothing is asked until then" in err
+
+
 def test_who_comes_back_in_time_is_greeted_and_costs_no_question(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
     with serving(lambda seen, n: said("答案：A") if n > 12 else broken(seen, n)) as server:
         code, out, err = tcm_eval(*command(server, suite, tmp_path, "--quiet"))

@@ -72,16 +72,35 @@ def test_tokens_per_minute_are_kept_to() -> None:
     assert 0.3 <= model.times[-1] <= 2.0
 
 
-def test_a_wait_that_the_provider_asks_for_holds_every_request() -> None:
+@pytest.mark.parametrize("error", [RateLimited("slow", 0.4), Transient("HTTP 503", 0.4)])
+def test_a_wait_that_the_provider_asks_for_holds_every_request(error: Exception) -> None:
     class Once(Provider):
         def trouble(self, request: Request, n: int, now: float) -> None:
             if n == 5:
-                raise RateLimited("slow", 0.4)
+                raise error
 
     model = Once(0.01)
     records, _ = go(model, 40, Limits(in_flight=4, backoff=0.001))
     hit = model.times[4]
     assert len(records) == 40 and not [t for t in model.times if hit + 0.02 < t < hit + 0.38]
+
+
+@pytest.mark.parametrize("kind", [RateLimited, Transient])
+def test_a_provider_that_says_tomorrow_ends_the_session_and_an_hour_is_waited_for(kind: type[RateLimited]) -> None:
+    class Once(Provider):
+        wait = 3600.0
+
+        def trouble(self, request: Request, n: int, now: float) -> None:
+            if n == 5:
+                raise kind("quota of the day\x1b[2J", self.wait)
+
+    patient, records = Once(0.01), go(model := Once(0.01), 10, Limits(in_flight=2))[0]
+    assert len(records) == 10 and model.times[-1] > 3600
+    patient.wait = 86400.0
+    records, gate = go(patient, 10, Limits(in_flight=2))
+    assert len(records) < 10 and patient.times[-1] < 1
+    assert gate.stopped.startswith("the provider asks to wait 24.0 hours, and said: quota of the day")
+    assert "\x1b" not in gate.stopped
 
 
 def test_a_cost_is_never_exceeded_and_the_run_says_why_it_stopped() -> None:
