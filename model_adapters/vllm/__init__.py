@@ -1,7 +1,7 @@
 """Models that run here through vLLM: its offline engine, or with `serve=true` its OpenAI server, started and stopped with the run.
 
-The offline engine answers whole batches, with prefix caching on. The served one spreads over devices with data parallelism and goes
-through the lean client. Both score options by the prompt's own log-probabilities, the same tokens in both, and both send every sampling
+The offline engine is the asynchronous one, asked directly; the served one goes through the lean client. Both have prefix caching on and
+spread over devices with tensor and data parallelism. Both score options by the prompt's own log-probabilities, the same tokens in both, and both send every sampling
 field; the model's own generation defaults are off.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,19 @@ from model_adapters.vllm._checkpoint import short, weights
 from model_adapters.vllm._offline import Offline
 from model_adapters.vllm._options import score
 from model_adapters.vllm._process import Process
+from model_adapters.vllm._special import hidden, special_tokens
 
 MISSING = (
     "vllm/{model}: package 'vllm' is not installed. Install it: pip install 'tcm-eval[vllm]' "
     "(or name the interpreter that has it: --model-arg serve=true --model-arg python=PATH)"
 )
+
+
+class _Whole(Chat):
+    """Asks for answers with their special tokens."""
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        return {**super()._body(request), "skip_special_tokens": False}
 
 
 class Served:
@@ -39,7 +48,8 @@ class Served:
         self.identity = {**identity, "engine": f"vllm {process.version} served"}
         self._process = process
         self._place = Place(process.root, "model")
-        self._chat = Chat(Place(f"{process.root}/v1", "model"))
+        self._hidden = hidden(special_tokens(model))
+        self._chat = (Chat if self._hidden is None else _Whole)(Place(f"{process.root}/v1", "model"))
         self._session: aiohttp.ClientSession | None = None
 
     async def generate(self, request: Request) -> Response:
@@ -47,7 +57,8 @@ class Served:
         if self._process.ended:
             raise Fatal(f"{self.name}: its server has ended (log: {self._process.log})")
         if not request.options:
-            return await self._chat.ask(request)
+            said = await self._chat.ask(request)
+            return replace(said, text=self._hidden.sub("", said.text)) if self._hidden else said
         started = time.perf_counter()
         found = await score(self._post, request)
         return Response("", seconds=round(time.perf_counter() - started, 4), logprobs=found)
@@ -89,21 +100,19 @@ def build(
 ) -> Offline | Served:
     """Return the checkpoint `model` (a folder or a hub name) in vLLM.
 
-    `serve` starts vLLM's server with the interpreter `python` (default: this one) and waits `ready_timeout` seconds for it; data
-    parallelism needs it. The other settings are vLLM's own. Raises UsageError for what the user can mend, Fatal when the engine does
+    `serve` starts vLLM's server with the interpreter `python` (default: this one) and waits `ready_timeout` seconds for it. The other settings are vLLM's own. Raises UsageError for what the user can mend, Fatal when the engine does
     not start.
     """
     if not (serve and python) and find_spec("vllm") is None:
         raise UsageError(MISSING.format(model=model))
-    if data_parallel_size > 1 and not serve:
-        raise UsageError(f"vllm/{model}: data_parallel_size needs vLLM's server: add --model-arg serve=true")
     settings: dict[str, Any] = {"dtype": dtype, "tensor_parallel_size": tensor_parallel_size}
+    settings |= {"data_parallel_size": data_parallel_size}
     settings |= {} if max_model_len is None else {"max_model_len": max_model_len}
     settings |= {} if gpu_memory_utilization is None else {"gpu_memory_utilization": gpu_memory_utilization}
     settings |= {"enforce_eager": True} if enforce_eager else {}
     if not serve:
-        return Offline(model, {**settings, "generation_config": "vllm"})
-    arguments = ["--data-parallel-size", str(data_parallel_size)]
+        return Offline(model, settings)
+    arguments: list[str] = []
     for name, value in settings.items():
         arguments += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     identity = {

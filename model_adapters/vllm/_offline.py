@@ -1,103 +1,110 @@
-"""vLLM's engine in this process."""
+"""vLLM's asynchronous engine, started by this process."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import itertools
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import Fatal, UsageError
-from harness.types import Failure, OptionLogprob, Request, Response
+from harness.errors import Fatal, Rejected, TooLong, Transient, UsageError
+from harness.types import OptionLogprob, Request, Response
 from model_adapters.vllm._checkpoint import short, weights
 from model_adapters.vllm._options import shared
+from model_adapters.vllm._special import hidden
+from model_adapters.vllm._watch import Watch
 
-_TAG = re.compile(r"[<◁]/?(?:think|thinking|reasoning|analysis)[>▷]", re.I)
+CLOSING_S = 20.0
+"""Seconds that the engine's processes have to end by themselves."""
+
 _OPENED = re.compile(r"(<(?:think|thinking|reasoning)>)\s*$", re.I)
 
 
 class Offline:
-    """vLLM's engine in this process. `max_batch` requests go to it at once; it schedules them itself."""
+    """vLLM's engine for one checkpoint. It takes requests as they come, `at_once` of them, and schedules them itself.
 
-    max_batch = 256
+    All are asked in one event loop. A request that is cancelled here ends in the engine too.
+    """
 
     def __init__(self, model: str, settings: Mapping[str, Any]) -> None:
         import vllm
 
-        try:
-            self._llm = vllm.LLM(model=model, enable_prefix_caching=True, seed=0, **settings)
-        except (ValueError, OSError) as error:
-            raise UsageError(f"vllm/{model}: {error}") from None
-        except RuntimeError as error:
-            raise Fatal(f"vllm/{model}: the engine did not start: {error}") from None
-        self._tokenizer: Any = self._llm.get_tokenizer()
-        if not getattr(self._tokenizer, "chat_template", None):
-            raise UsageError(f"vllm/{model}: the checkpoint has no chat template")
-        self._context = int(self._llm.llm_engine.model_config.max_model_len)
-        dtype = str(self._llm.llm_engine.model_config.dtype).removeprefix("torch.")
-        template = hashlib.sha256(str(self._tokenizer.chat_template).encode()).hexdigest()[:12]
-        self._hidden = _hidden(self._tokenizer)
         self.name = f"vllm/{Path(model).name if Path(model).is_dir() else model}"
+        self._watch = Watch()
+        with self._watch.over_children():
+            self._engine = _started(model, settings)
+            self._tokenizer: Any = self._engine.get_tokenizer()
+            if not getattr(self._tokenizer, "chat_template", None):
+                raise UsageError(f"vllm/{model}: the checkpoint has no chat template")
+        config = self._engine.vllm_config
+        self.at_once = int(config.scheduler_config.max_num_seqs) * int(settings.get("data_parallel_size", 1))
+        self._context = int(config.model_config.max_model_len)
+        self._hidden = _hidden(self._tokenizer)
+        self._numbers = itertools.count()
+        template = hashlib.sha256(str(self._tokenizer.chat_template).encode()).hexdigest()[:12]
         self.identity: Mapping[str, str] = {
             "provider": "vllm",
             "model": short(model),
             **weights(model),
             "engine": f"vllm {vllm.__version__}",
-            "dtype": dtype,
+            "dtype": str(config.model_config.dtype).removeprefix("torch."),
             "template": template,
             **({"tensor_parallel": str(n)} if (n := settings.get("tensor_parallel_size", 1)) != 1 else {}),
         }
 
-    def generate_batch(self, requests: Sequence[Request]) -> list[Response | Failure]:
-        """Return one outcome per request; a request that does not fit fails alone."""
-        outcomes: list[Response | Failure | None] = [None] * len(requests)
-        prompts: list[dict[str, Any]] = []
-        params: list[Any] = []
-        places: list[tuple[int, int]] = []  # request, where its options part
-        opened: dict[int, str] = {}
-        for n, request in enumerate(requests):
-            made = self._made_ready(request)
-            if isinstance(made, Failure):
-                outcomes[n] = made
-                continue
-            opened[n], rows, begin = made
-            for ids in rows:
-                prompts.append({"prompt_token_ids": ids})
-                params.append(_params(request, self._hidden))
-                places.append((n, begin))
+    async def generate(self, request: Request) -> Response:
+        """Return the answer; raise one of the adapter errors. `seconds` runs from here to the answer's end."""
+        opened, rows, begin = self._made_ready(request)
         started = time.perf_counter()
-        results = self._llm.generate(prompts, sampling_params=params, use_tqdm=False) if prompts else []
+        results = await asyncio.gather(*(self._said(ids, request) for ids in rows))
         seconds = round(time.perf_counter() - started, 4)
-        scored: dict[int, list[OptionLogprob]] = {}
-        for (n, begin), result in zip(places, results, strict=True):
-            if requests[n].options:
-                scored.setdefault(n, []).append(_tail(result, begin))
-                outcomes[n] = Response("", seconds=seconds, logprobs=tuple(scored[n]))
-            else:
-                outcomes[n] = _response(result, opened[n], seconds, self._hidden)
-        return [outcome for outcome in outcomes if outcome is not None]
+        if request.options:
+            return Response("", seconds=seconds, logprobs=tuple(_tail(result, begin) for result in results))
+        return self._response(results[0], opened, seconds)
 
-    def _made_ready(self, request: Request) -> tuple[str, list[list[int]], int] | Failure:
+    async def _said(self, ids: list[int], request: Request) -> Any:
+        """Return what the engine makes of a prompt."""
+        from vllm.inputs import tokens_input
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        try:
+            going = self._engine.generate(tokens_input(ids), _params(request, self._hidden), str(next(self._numbers)))
+            [result] = [result async for result in going]
+        except EngineDeadError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # Ctrl-C reaches the engine's processes too, and mostly first
+                raise asyncio.CancelledError from None
+            raise Fatal(f"{self.name}: the engine has ended; what it said of it stands above") from None
+        except EngineGenerateError as error:
+            raise Transient(f"{self.name}: {error.__cause__ or error}") from None
+        except Exception as error:  # noqa: BLE001 - what vLLM does not take has another class in each version; only this request is at fault
+            raise Rejected(f"{self.name}: {error}") from None
+        return result
+
+    def _made_ready(self, request: Request) -> tuple[str, list[list[int]], int]:
         """Return the reasoning tag that the template opened, the token ids of each prompt, and how many ids all prompts share."""
         if not all(isinstance(m.content, str) for m in request.messages):
-            return Failure("bad_request", "vllm's offline engine is asked with text only: use serve=true for images", 1)
+            raise Rejected("vllm's offline engine is asked with text only: use serve=true for images")
         messages = [{"role": m.role, "content": m.content} for m in request.messages]
         try:
             prompt: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
             alone = self._ids(prompt)
             rows = [self._ids(prompt + option) for option in request.options] or [alone]
         except (UnicodeEncodeError, TypeError):
-            return Failure("bad_request", "the prompt holds characters that are no valid Unicode (lone surrogates)", 1)
+            raise Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)") from None
         except Exception as error:  # noqa: BLE001 - a template may raise anything; only this request is at fault
-            return Failure("bad_request", f"the chat template refuses these messages: {error}", 1)
+            raise Rejected(f"the chat template refuses these messages: {error}") from None
         begin = shared([alone, *rows])
         budget = 1 if request.options else request.sampling.max_tokens
         longest = max(map(len, rows))
         if longest + budget > self._context:
-            said = f"{longest} prompt tokens and {budget} to answer, but the context window is {self._context} tokens"
-            return Failure("too_long", said, 1)
+            raise TooLong(
+                f"{longest} prompt tokens and {budget} to answer, but the context window is {self._context} tokens"
+            )
         found = _OPENED.search(prompt)
         return (found[1] if found else ""), rows, begin
 
@@ -105,28 +112,58 @@ class Offline:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def close(self) -> None:
-        """Give the devices' memory back."""
-        del self._llm
+    def _response(self, result: Any, opened: str, seconds: float) -> Response:
+        said = result.outputs[0]
+        if said.finish_reason not in ("stop", "length"):
+            raise Transient(f"{self.name}: the engine broke the answer off: {said.finish_reason}")
+        text = self._hidden.sub("", said.text) if self._hidden else said.text
+        return Response(
+            opened + text,
+            stop="length" if said.finish_reason == "length" else "stop",
+            tokens_in=len(result.prompt_token_ids),
+            tokens_out=len(said.token_ids),
+            tokens_cached=int(result.num_cached_tokens or 0),
+            seconds=seconds,
+        )
+
+    async def aclose(self) -> None:
+        """End the engine's processes and give the devices' memory back."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.shutdown, timeout=CLOSING_S)
+        self._watch.stop()
+
+
+def _started(model: str, settings: Mapping[str, Any]) -> Any:
+    """Return the engine, ready to answer; raise UsageError for what the user can mend, Fatal when it does not start."""
+    from vllm import AsyncEngineArgs
+    from vllm.usage.usage_lib import UsageContext
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    own = {"enable_prefix_caching": True, "seed": 0, "generation_config": "vllm", "disable_log_stats": True}
+    try:
+        arguments = AsyncEngineArgs(model=model, **own, **settings)
+        return AsyncLLM.from_engine_args(
+            arguments, usage_context=UsageContext.LLM_CLASS
+        )  # its limits are for throughput
+    except (ValueError, OSError) as error:
+        raise UsageError(f"vllm/{model}: {error}") from None
+    except RuntimeError as error:
+        raise Fatal(f"vllm/{model}: the engine did not start: {error}") from None
 
 
 def _hidden(tokenizer: Any) -> re.Pattern[str] | None:
-    """Return what finds the special tokens that no answer shows, None where vLLM itself may leave out every special token.
-
-    It would leave out reasoning tags that are special tokens too, and a thought would be read as the answer.
-    """
     special = {str(token) for token in tokenizer.all_special_tokens}
-    special |= {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    tags = {token for token in special if _TAG.fullmatch(token)}
-    return re.compile("|".join(map(re.escape, sorted(special - tags)))) if tags else None
+    return hidden(special | {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special})
 
 
-def _params(request: Request, hidden: re.Pattern[str] | None) -> Any:
+def _params(request: Request, hides: re.Pattern[str] | None) -> Any:
     from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
 
-    s = request.sampling
+    s, whole = request.sampling, RequestOutputKind.FINAL_ONLY
     if request.options:
-        return SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0)
+        return SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, output_kind=whole)
     return SamplingParams(
         temperature=s.temperature,
         top_p=s.top_p,
@@ -134,8 +171,9 @@ def _params(request: Request, hidden: re.Pattern[str] | None) -> Any:
         repetition_penalty=s.repetition_penalty,
         max_tokens=s.max_tokens,
         stop=list(s.stop) or None,
-        skip_special_tokens=hidden is None,
+        skip_special_tokens=hides is None,
         seed=s.seed if s.temperature else None,
+        output_kind=whole,
     )
 
 
@@ -144,16 +182,3 @@ def _tail(result: Any, begin: int) -> OptionLogprob:
     ids, known = result.prompt_token_ids, result.prompt_logprobs
     own = [known[place][ids[place]].logprob for place in range(max(1, begin), len(ids))]
     return OptionLogprob(float(sum(own)), len(own))
-
-
-def _response(result: Any, opened: str, seconds: float, hidden: re.Pattern[str] | None) -> Response:
-    said = result.outputs[0]
-    text = hidden.sub("", said.text) if hidden else said.text
-    return Response(
-        opened + text,
-        stop="length" if said.finish_reason == "length" else "stop",
-        tokens_in=len(result.prompt_token_ids),
-        tokens_out=len(said.token_ids),
-        tokens_cached=int(result.num_cached_tokens or 0),
-        seconds=seconds,
-    )

@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -17,16 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import Fatal
-
-WATCH = """
-import os, signal, sys
-sys.stdin.read()  # ends when we do, whatever ends us
-try:
-    os.killpg(int(sys.argv[1]), signal.SIGTERM)
-except ProcessLookupError:
-    pass
-"""
-"""Ends the server when we are killed and cannot: a server left behind would hold the device."""
+from model_adapters.vllm._watch import Watch
 
 _CAUSE = re.compile(r"\b\w+(?:Error|Exception): .*")
 
@@ -50,8 +40,8 @@ class Process:
         command += ["--model", model, "--served-model-name", "model", "--generation-config", "vllm", *arguments]
         with self.log.open("wb") as log:  # a session of its own: Ctrl-C reaches us first, and we stop it
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own command line
-        watch = [sys.executable, "-c", WATCH, str(self._process.pid)]
-        self._watch = subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - our own command line
+        self._watch = Watch()
+        self._watch.over(-self._process.pid)
         atexit.register(self.stop)
         try:
             self.version = self._wait(model, ready_s)
@@ -89,10 +79,7 @@ class Process:
 
     def stop(self) -> None:
         """End the server and all its workers; wait until they are gone."""
-        if self._watch.stdin and not self._watch.stdin.closed:
-            self._watch.kill()
-            self._watch.wait()
-            self._watch.stdin.close()
+        self._watch.stop()
         if not self.ended:
             os.killpg(self._process.pid, signal.SIGTERM)
             try:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from tests.adapters.tiny import make_checkpoint
 ROOT = Path(__file__).resolve().parents[2]
 VLLM_PYTHON = os.environ.get("TCM_EVAL_VLLM_PYTHON", "")
 
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 SMALL: dict[str, Any] = {"dtype": "float32", "enforce_eager": True, "max_model_len": 256}
 REAL = pytest.param("real", marks=pytest.mark.vllm)
@@ -174,7 +177,152 @@ def test_a_changed_checkpoint_has_another_fingerprint(tmp_path: Path) -> None:
     assert before != weights(str(tmp_path)) and weights("some/hub-name") == {}
 
 
-def test_data_parallelism_names_the_way_that_has_it() -> None:
-    if find_spec("vllm") is None:
-        with pytest.raises(UsageError, match="not installed"):
-            build("m", data_parallel_size=2)
+# ------------------------------------------------------------------ the engine in this process
+
+
+def engine_code(folder: Path, then: str, settings: Mapping[str, Any]) -> str:
+    """Return a program that starts the engine, says which processes it has, and goes on with `then` in an event loop."""
+    return (
+        "import asyncio, multiprocessing, threading, time\n"
+        "from harness.engine import Todo, run\n"
+        "from harness.limits import Limits\n"
+        "from harness.types import Choice, Failure, Job, Message, Request, Response, Sample, Sampling\n"
+        "from model_adapters.vllm import build\n"
+        "def request(text, most, **sampling):\n"
+        "    return Request((Message('user', text),), Sampling(max_tokens=most, **sampling))\n"
+        "def tell():\n"
+        "    told = set()\n"
+        "    while True:\n"
+        "        for one in multiprocessing.active_children():\n"
+        "            if one.pid not in told:\n"
+        "                told.add(one.pid); print('CHILD', one.pid, flush=True)\n"
+        "        time.sleep(0.1)\n"
+        "async def main(model):\n" + "".join(f"    {line}\n" for line in then.splitlines()) + ""
+        "if __name__ == '__main__':\n"
+        "    threading.Thread(target=tell, daemon=True).start()\n"
+        f"    model = build({str(folder)!r}, **{dict(settings)!r})\n"
+        "    print('READY', flush=True)\n"
+        "    asyncio.run(main(model))\n"
+    )
+
+
+@pytest.fixture
+def started(folder: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts such a program with the real vLLM; its output goes through a pipe, what vLLM says of errors too."""
+    own = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    running = []
+
+    def start(then: str, **settings: Any) -> subprocess.Popen[str]:
+        script = tmp_path / "program.py"
+        script.write_text(engine_code(folder, then, {**SMALL, **settings}), "utf-8")
+        command = [VLLM_PYTHON or sys.executable, str(script)]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        running.append(subprocess.Popen(command, **pipes, cwd=ROOT, env={**os.environ, **own}, start_new_session=True))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.kill()
+        one.communicate()
+
+
+def until_said(process: subprocess.Popen[str], word: str) -> list[str]:
+    """Return what a program says up to a line that begins with `word`."""
+    assert process.stdout is not None
+    said: list[str] = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith(word):
+            return said
+    raise AssertionError("".join(said[-40:]))
+
+
+ASK = """
+async def timed(text, most, **sampling):
+    began = time.perf_counter()
+    try:
+        said = await model.generate(request(text, most, **sampling))
+    except Exception as error:
+        return type(error).__name__, 0, 0.0, 0.0
+    return said.stop, said.tokens_out, said.seconds, time.perf_counter() - began
+short, long, wide, odd = await asyncio.gather(timed('好', 4), timed('好的', 200), timed('x' * 4000, 8), timed('x', 8, temperature=-1.0))
+print('SAID', short, long, wide, odd, model.at_once, flush=True)
+try:
+    async with asyncio.timeout(0.2):
+        await model.generate(request('好不好', 200))
+except TimeoutError:
+    await asyncio.sleep(0.5)
+    print('LEFT', model._engine.get_num_unfinished_requests(), flush=True)
+images = Request((Message('user', ('what?',)),), Sampling(max_tokens=4))
+try:
+    await model.generate(images)
+except Exception as error:
+    print('IMAGES', type(error).__name__, error, flush=True)
+await model.aclose()
+print('CHILDREN', len(multiprocessing.active_children()), flush=True)
+"""
+
+
+@pytest.mark.vllm
+def test_requests_flow_through_the_engine_each_with_its_own_end_and_fault(
+    started: Start,
+) -> None:
+    process = started(ASK)
+    said = until_said(process, "SAID")[-1]
+    short, long, wide, odd = re.findall(r"\('(\w+)', (\d+), ([\d.]+), ([\d.]+)\)", said)
+    assert short[:2] == ("length", "4") and float(short[2]) < float(long[2]) / 2, "the short answer waits for nobody"
+    assert abs(float(long[2]) - float(long[3])) < 0.2 and int(long[1]) > 20
+    assert wide[0] == "TooLong" and odd[0] == "Rejected"
+    assert said.split()[-1] == "256"
+    assert until_said(process, "LEFT")[-1] == "LEFT 0\n", "a cancelled request ends in the engine too"
+    assert "Rejected vllm's offline engine is asked with text only" in until_said(process, "IMAGES")[-1]
+    assert until_said(process, "CHILDREN")[-1] == "CHILDREN 0\n"
+    assert process.wait(30) == 0 and not left_of(process.pid)
+
+
+LONG_RUN = """
+def job(n):
+    sample = Sample(str(n), 's/t', {'question': 'q'}, Choice(frozenset('A')))
+    return Job(sample, lambda done: None if done else request(f'好 {n}', 200))
+jobs = (Todo(job(n)) for n in range(100000))
+count = 0
+def put(record, _):
+    global count
+    count += 1
+    if count == 3:
+        print('RUNNING', flush=True)
+await run(model, jobs, Limits(in_flight=8), put, 'me')
+"""
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("when", ["CHILD", "RUNNING"])
+def test_ctrl_c_and_a_kill_leave_no_process_of_the_engine_behind(
+    started: Start, end: signal.Signals, when: str
+) -> None:
+    process = started(LONG_RUN)
+    until_said(process, when)
+    if when == "CHILD":
+        time.sleep(6)  # the model is being loaded
+    assert len(left_of(process.pid)) > 1
+    if end is signal.SIGINT:
+        os.killpg(process.pid, end)  # as a terminal does: to all
+    else:
+        process.send_signal(end)
+    said, _ = process.communicate(timeout=90)
+    assert process.returncode != 0
+    if end is signal.SIGINT and when == "RUNNING":
+        assert said.rstrip().splitlines()[-1].startswith("KeyboardInterrupt"), said[-3000:]
+    until = time.monotonic() + 30
+    while left_of(process.pid) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left_of(process.pid)
+
+
+@pytest.mark.vllm
+def test_data_parallelism_works_in_this_process(started: Start) -> None:
+    asks = "print('TEXT', repr((await model.generate(request('好', 8))).text), model.at_once, flush=True)\nawait model.aclose()"
+    process = started(asks, data_parallel_size=2)
+    assert until_said(process, "TEXT")[-1].split()[-1] == "512", "both engines take as many as one"
+    assert process.wait(60) == 0 and not left_of(process.pid)
