@@ -140,33 +140,34 @@ EXTRAS = {
 
 def doctor_text(catalogue: Catalogue) -> tuple[str, bool]:
     """Return what is installed and what is missing, and whether the core can work."""
-    lines, good = [], True
-    for extra, packages in EXTRAS.items():
-        missing = [package for package in packages if find_spec(package) is None]
-        lines.append(
-            f"extra {extra:10} "
-            + (f"missing: {', '.join(missing)}  ->  pip install 'tcm-eval[{extra}]'" if missing else "installed")
-        )
-    for provider, wrong in plugin_states().items():
-        lines.append(printable(f"provider {provider} {wrong or 'installed'}"))
-    for name in catalogue.suites:
-        try:
-            tasks = catalogue.tasks(name)
-            absent = sum(bool(catalogue.missing(task)) for task in tasks)
-            state = (
-                "here" if not absent else f"data of {absent} of {len(tasks)} tasks absent  ->  {catalogue.bring(name)}"
-            )
-            for task in tasks:
-                if not catalogue.missing(task):
-                    catalogue.data_files(task)
-        except UsageError as error:
-            state, good = f"BROKEN: {error}", False
-        lines.append(f"suite {name:10} {state}")
+    suites = {name: _suite_state(catalogue, name) for name in catalogue.suites}
+    width = max(map(len, [*EXTRAS, *suites]))
+    lines = [f"extra {extra:{width}} {_extra_state(extra)}" for extra in EXTRAS]
+    lines += [printable(f"provider {name} {wrong or 'installed'}") for name, wrong in plugin_states().items()]
+    lines += [f"suite {name:{width}} {state}" for name, (state, _) in suites.items()]
     free = shutil.disk_usage(".").free / 1e9
     lines.append(f"disk  {free:.1f} GB free here")
     if free < 1:
         lines.append("      less than 1 GB: long runs may stop (nothing is lost; free some and run again)")
-    return "\n".join(lines), good
+    return "\n".join(lines), all(good for _, good in suites.values())
+
+
+def _extra_state(extra: str) -> str:
+    missing = [package for package in EXTRAS[extra] if find_spec(package) is None]
+    return f"missing: {', '.join(missing)}  ->  pip install 'tcm-eval[{extra}]'" if missing else "installed"
+
+
+def _suite_state(catalogue: Catalogue, name: str) -> tuple[str, bool]:
+    """Return whether a suite's data is here, and whether the suite and what is here of its data are whole."""
+    try:
+        tasks = catalogue.tasks(name)
+        here = [task for task in tasks if not catalogue.missing(task)]
+        for task in here:
+            catalogue.data_files(task)
+    except UsageError as error:
+        return f"BROKEN: {error}", False
+    absent = len(tasks) - len(here)
+    return f"data of {absent} of {len(tasks)} tasks absent  ->  {catalogue.bring(name)}" if absent else "here", True
 
 
 def knowledge_text() -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,10 @@ def test_models_doctor_and_lists_say_what_is_there(tcm_eval: Call) -> None:
     code, out, _ = tcm_eval("tasks", "list")
     assert code == 0 and "mtcmb/ed_a" in out and "absent" in out
     assert main(["--version"]) == 0
+
+
+def test_doctors_columns_stand_below_one_another_whatever_a_suite_is_called(tcm_eval: Call) -> None:
+    lines = [line for line in tcm_eval("doctor")[1].splitlines() if line.startswith(("extra ", "suite "))]
+    begins = {re.match(r"\w+ \w+ +", line) for line in lines}
+    assert any("tcm_best4sdt" in line for line in lines), "a long name"
+    assert len({found.end() for found in begins if found}) == 1 and None not in begins
