@@ -12,7 +12,7 @@ from typing import Any
 from harness.report.results import Published, Run, told_apart
 from harness.report.rotations import by_rotation
 from harness.report.standing import Asked, Row, marked
-from harness.tables import Cell, Table
+from harness.tables import Cell, Name, Table
 from harness.types import DISCIPLINES, STATUSES
 
 TRAINED = "†"
@@ -108,7 +108,8 @@ def _by_task(suite: str, runs: Sequence[Run], way: str, chosen: str | None, *, t
     if tested:
         rows, said = marked(rows, [Asked((task,), metric) for task, metric, _ in ordered], suite)
     notes = [*legend, *_floors(ordered, runs), *_marks(runs, suite)]
-    return Table(f"{suite} — by task{way}", names, _ranked(rows, suite), notes, legend=said)
+    metrics = [(task, metric) for task, metric, _ in ordered]
+    return Table(f"{suite} — by task{way}", names, _ranked(rows, suite), notes, legend=said, asked=metrics)
 
 
 CLINICAL = ("herb_", "slot_", "safety_", "dose_")
@@ -169,7 +170,7 @@ def _cell(row: Mapping[str, Any] | None, cid: str | None, run: Run) -> Cell:
     return Cell(row["mean"], row["low"], row["high"], marks=marks, detail=detail)
 
 
-def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tuple[str, Sequence[Cell]]]:
+def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tuple[Name, Sequence[Cell]]]:
     """Return rows from best to worst by the mean of their cells; only rows with every cell, untrained on the suite, get a rank.
 
     Rows with the same mean have the same rank, and the next one is as far down as if they had not.
@@ -186,13 +187,9 @@ def _ranked(rows: Sequence[tuple[Run, Sequence[Cell]]], suite: str) -> list[tupl
     levels = sorted((level(cells) for run, cells in rows if whole(cells) and not run.trained_on(suite)), reverse=True)
     out = []
     for run, cells in ordered:
-        if run.trained_on(suite):
-            name = f"–  {run.name} {TRAINED}"
-        elif whole(cells):
-            name = f"{levels.index(level(cells)) + 1}. {run.name}"
-        else:
-            name = f"–  {run.name}"
-        out.append((name, cells))
+        seen = run.trained_on(suite)
+        place = levels.index(level(cells)) + 1 if whole(cells) and not seen else None
+        out.append((Name(run.name, place or "–", TRAINED if seen else ""), cells))
     return out
 
 
@@ -228,11 +225,9 @@ def _by_discipline(suite: str, runs: Sequence[Run], way: str, metric: str, *, te
     left = [run.name for group in groups.values() if group is not most for run in group]
     if left:
         notes.append(f"Not here, for they were asked other questions or in another way: {'; '.join(left)}.")
-    table_rows = _ranked(shown, suite)
-    heads = [columns[i] for i in kept]
-    return Table(
-        f"{suite} — {metric} by discipline{way}", heads, table_rows, [*notes, *_marks(most, suite)], legend=said
-    )
+    title, ranked, metrics = f"{suite} — {metric} by discipline{way}", _ranked(shown, suite), [("", metric)] * len(kept)
+    heads, notes = [columns[i] for i in kept], [*notes, *_marks(most, suite)]
+    return Table(title, heads, ranked, notes, legend=said, asked=metrics)
 
 
 def _asked(tasks: tuple[str, ...], metric: str, column: str) -> Asked:
@@ -285,16 +280,13 @@ def _published(rows: Sequence[Published]) -> list[Table]:
                 else Cell()
                 for c in columns
             ]
-            drawn.append((f"{row.model}{f' {TRAINED}' if row.trained_on else ''}", cells))
+            drawn.append((Name(row.model, marks=TRAINED if row.trained_on else ""), cells))
         read = any(how != "published" for row in mine for how in row.how.values())
         notes = [f"Source: {text}"]
         notes.append(f"{'~ digitised from a figure. ' if read else ''}None of these numbers was reproduced here.")
         if any(row.trained_on for row in mine):
             notes.append(f"{TRAINED} facts seen in training.")
         notes += [f"{row.model}: {row.note}." for row in mine if row.note and not row.trained_on]
-        tables.append(
-            Table(
-                f"{suite} — {metric} — PUBLISHED BY OTHERS, not measured here", columns, drawn, notes, kind="published"
-            )
-        )
+        title, asked = f"{suite} — {metric} — PUBLISHED BY OTHERS, not measured here", [("", metric)] * len(columns)
+        tables.append(Table(title, columns, drawn, notes, kind="published", asked=asked))
     return tables

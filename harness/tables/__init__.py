@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.tables.drawn import FORMS, Cell, Emphasis, Form, Table, render
+from harness.tables.drawn import FORMS, Cell, Emphasis, Form, Name, Table, render
 from harness.tables.harmless import (
     code_markdown,
     counted,
@@ -19,6 +19,7 @@ __all__ = [
     "Cell",
     "Emphasis",
     "Form",
+    "Name",
     "Table",
     "code_markdown",
     "counted",

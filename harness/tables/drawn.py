@@ -47,19 +47,38 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Name:
+    """What a row is called, with its rank and marks, which only CSV holds apart from the name.
+
+    `rank` is "–" for a row that a ranking does not rank, and None where nobody is ranked.
+    """
+
+    bare: str
+    rank: int | Literal["–"] | None = None
+    marks: str = ""
+
+    def __str__(self) -> str:
+        """Return all of it as a reader sees it: 1. name, or –  name †."""
+        before = "" if self.rank is None else "–  " if self.rank == "–" else f"{self.rank}. "
+        return f"{before}{self.bare}{f' {self.marks}' if self.marks else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A title, column names, rows of (name, cells), and notes below; `of` says what a row is.
 
+    `asked` says for each column its task, "" where it is of no single one, and its metric; for CSV, and empty where columns are no metrics.
     `legend` says what emphasis means: part of the caption in LaTeX, below the title in Markdown, elsewhere not shown.
     """
 
     title: str
     columns: Sequence[str]
-    rows: Sequence[tuple[str, Sequence[Cell]]]
+    rows: Sequence[tuple[str | Name, Sequence[Cell]]]
     notes: Sequence[str] = ()
     kind: str = "measured"
     of: str = "model"
     legend: str = ""
+    asked: Sequence[tuple[str, str]] = ()
 
 
 def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
@@ -74,7 +93,7 @@ def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
 
 def _plain(table: Table) -> dict[str, Any]:
     rows = [
-        {"name": name, "cells": {column: _cell(cell) for column, cell in zip(table.columns, cells, strict=True)}}
+        {"name": str(name), "cells": {column: _cell(cell) for column, cell in zip(table.columns, cells, strict=True)}}
         for name, cells in table.rows
     ]
     return {
@@ -121,7 +140,7 @@ def _grid(table: Table, columns: Sequence[int], *, interval: bool) -> list[list[
     return [
         head,
         *(
-            [printable(name), *(printable(cells[i].show(interval=interval)) for i in columns)]
+            [printable(str(name)), *(printable(cells[i].show(interval=interval)) for i in columns)]
             for name, cells in table.rows
         ),
     ]
@@ -147,7 +166,9 @@ def _markdown(table: Table) -> str:
     head = f"| {for_markdown(table.of)} | " + " | ".join(for_markdown(c) for c in table.columns) + " |"
     rule = "| --- |" + " ---: |" * len(table.columns)
     body = [
-        f"| {for_markdown(name)} | " + " | ".join(_stressed(cell, for_markdown, _MARKDOWN) for cell in cells) + " |"
+        f"| {for_markdown(str(name))} | "
+        + " | ".join(_stressed(cell, for_markdown, _MARKDOWN) for cell in cells)
+        + " |"
         for name, cells in table.rows
     ]
     notes = [f"\n{for_markdown(note)}" for note in table.notes]
@@ -170,7 +191,7 @@ def _latex(table: Table) -> str:
     columns = "l" + "r" * len(table.columns)
     head = " & ".join([for_latex(table.of.capitalize()), *(for_latex(c) for c in table.columns)])
     body = [
-        " & ".join([for_latex(name), *(_stressed(cell, for_latex, _SET) for cell in cells)]) + r" \\"
+        " & ".join([for_latex(str(name)), *(_stressed(cell, for_latex, _SET) for cell in cells)]) + r" \\"
         for name, cells in table.rows
     ]
     said = [for_latex(note) + r"\par" for note in table.notes]
@@ -196,13 +217,44 @@ def _csv(tables: Sequence[Table]) -> str:
     """Return one long table: a line a cell, so that tables of different columns fit into one file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["table", "kind", "model", "column", "value", "low", "high", "text", "marks"])
+    writer.writerow(_CSV)
     for table in tables:
+        asked = table.asked or [("", "")] * len(table.columns)
         for name, cells in table.rows:
-            for column, cell in zip(table.columns, cells, strict=True):
+            for column, (task, metric), cell in zip(table.columns, asked, cells, strict=True):
                 if cell.value is None and cell.text is None:
                     continue
-                numbers = ["" if v is None else repr(v) for v in (cell.value, cell.low, cell.high)]
-                texts = [for_csv(t) for t in (table.title, table.kind, name, column)]
-                writer.writerow([*texts, *numbers, for_csv(cell.text or ""), for_csv(cell.marks.strip())])
+                who = name if isinstance(name, Name) else Name(name)
+                rank = None if who.rank == "–" else who.rank
+                row: list[str | float | None] = [
+                    table.title,
+                    table.kind,
+                    who.bare,
+                    rank,
+                    who.marks + cell.marks.strip(),
+                    column,
+                    task,
+                    metric,
+                ]
+                row += [cell.value, cell.low, cell.high, cell.detail.get("n"), cell.text]
+                row.append(cell.detail.get("comparison_id"))
+                writer.writerow([for_csv(one) if isinstance(one, str) else one for one in row])
     return out.getvalue()
+
+
+_CSV = (
+    "table",
+    "kind",
+    "model",
+    "rank",
+    "marks",
+    "column",
+    "task",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n",
+    "text",
+    "comparison_id",
+)

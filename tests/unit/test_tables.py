@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from harness.tables import FORMS, Cell, Table, for_csv, for_latex, for_markdown, printable, render
+from harness.tables import FORMS, Cell, Name, Table, for_csv, for_latex, for_markdown, printable, render
 
 EVIL = '\x1b[31m=HYPERLINK("x")|<script>\u202e&%$#_{}~^\\\n`*'
 
@@ -38,7 +38,32 @@ def test_a_formula_is_no_formula_in_a_csv_cell() -> None:
         and for_csv("人参") == "人参"
     )
     rows = list(csv.reader(io.StringIO(render([table("=cmd|' /C calc'!A0")], "csv"))))
-    assert rows[1][2].startswith("'=") and rows[1][4:7] == ["0.5", "0.4", "0.6"]
+    assert rows[1][2].startswith("'=") and rows[1][8:11] == ["0.5", "0.4", "0.6"]
+
+
+def test_a_csv_holds_name_rank_marks_task_metric_and_count_apart() -> None:
+    detail = {"n": 30, "comparison_id": "own/choice|data:1|metric:accuracy"}
+    cells = [Cell(0.5, 0.4, 0.6, marks="*", detail=detail)]
+    names = [Name("echo/first", 1), Name("ladder-tiny", "–", "†"), Name("=other", marks="†"), "plain"]
+    ranking = Table(
+        "t", ["choice accuracy, chance 0.20"], [(n, cells) for n in names], asked=[("own/choice", "accuracy")]
+    )
+    first, second, third, fourth = csv.DictReader(io.StringIO(render([ranking], "csv")))
+    assert (first["model"], first["rank"], first["marks"]) == ("echo/first", "1", "*")
+    assert (second["model"], second["rank"], second["marks"]) == ("ladder-tiny", "", "†*")
+    assert (third["model"], third["rank"], third["marks"]) == ("'=other", "", "†*")
+    assert (fourth["model"], fourth["rank"], fourth["marks"]) == ("plain", "", "*")
+    assert {first[key] for key in ("task", "metric", "n")} == {"own/choice", "accuracy", "30"}
+    assert first["comparison_id"] == detail["comparison_id"] and first["column"] == "choice accuracy, chance 0.20"
+
+
+def test_a_ranked_name_reads_the_same_in_every_form_but_csv() -> None:
+    names = [Name("echo/first", 1), Name("ladder-tiny", "–", "†"), Name("other", marks="†")]
+    ranking = Table("t", ["a"], [(name, [Cell(0.5)]) for name in names])
+    shown = ["1. echo/first", "–  ladder-tiny †", "other †"]
+    assert [row["name"] for row in json.loads(render([ranking], "json"))["tables"][0]["rows"]] == shown
+    assert all(name in render([ranking], form) for name in shown for form in ("table", "markdown"))  # type: ignore[arg-type]
+    assert r"--  ladder-tiny $^\dagger$ & 0.500" in render([ranking], "latex")
 
 
 def test_markdown_and_latex_show_their_own_signs() -> None:

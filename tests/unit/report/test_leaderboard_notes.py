@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.report.chosen import chosen
 from harness.report.leaderboard import build
 from harness.report.results import Published, published, published_root
+from harness.tables import Name
 from tests.conftest import make_suite
 
 Make = Callable[[dict[str, tuple[float, int]]], list[Path]]
@@ -30,7 +31,7 @@ def test_rows_of_one_name_are_told_apart_in_every_table(runs: Make) -> None:
     found, _ = chosen(runs({"one": (0.5, 1), "two": (0.6, 1)}))
     same = [replace(r, summary={**r.summary, "subject": {**r.summary["subject"], "name": "one"}}) for r in found]
     for table in build(same):
-        assert len({name.partition(". ")[2] or name for name, _ in table.rows}) == 2, table.title
+        assert len({name.bare if isinstance(name, Name) else name for name, _ in table.rows}) == 2, table.title
 
 
 def test_the_sign_of_digitised_numbers_is_explained_only_where_it_stands(runs: Make) -> None:
@@ -48,4 +49,4 @@ def test_equal_means_have_equal_ranks_and_the_next_stands_below_both(runs: Make)
     [low], [high] = ([run for run in found if run.name == name] for name in ("low", "high"))
     twin = replace(high, summary={**high.summary, "subject": {**high.summary["subject"], "name": "twin"}})
     by_task = build([low, high, twin])[0]
-    assert [name for name, _ in by_task.rows] == ["1. high", "1. twin", "3. low"]
+    assert [str(name) for name, _ in by_task.rows] == ["1. high", "1. twin", "3. low"]
