@@ -10,10 +10,11 @@ from harness import batch
 from harness.errors import UsageError
 from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, resolve
-from harness.plan import Plan
+from harness.plan import Part, Plan
 from harness.runs import RunSpec, open_catalogue, worded
 from harness.store import write_json
 from harness.tables import counted
+from harness.types import Job, Response
 
 PerMillion = tuple[float, float] | None
 """What a million tokens in and out cost; None where nobody has said."""
@@ -56,9 +57,8 @@ def estimate(spec: RunSpec) -> str:
         bare = Plan(subject.name, {}, worded(spec, subject, catalogue, here), spec.selection, catalogue, spec.output)
         for part in bare.parts:
             for job in bare.jobs(part):
-                first = job.next([])
                 requests += job.steps
-                prompt += job.steps * (prompt_tokens(first) if first else 0)
+                prompt += _prompts(job, part)
                 most += job.steps * part.prompter.sampling.max_tokens
         price = spec.price or _known(subject)
         share = batch.DISCOUNT if spec.batch else 1.0
@@ -76,6 +76,16 @@ def estimate(spec: RunSpec) -> str:
         )
     lines += [f"not counted, for the data is not here: {', '.join(task.id for task in absent)}"] if absent else []
     return "\n".join(lines)
+
+
+_NOTHING = Response("")
+
+
+def _prompts(job: Job, part: Part) -> int:
+    """Return the most tokens of a job's prompts together: with `history: own` each holds the answers before it, as long as allowed."""
+    own = part.prompter.sampling.max_tokens if part.task.history == "own" else 0
+    asked = (job.next([_NOTHING] * step) for step in range(job.steps))
+    return sum(prompt_tokens(request) + step * own for step, request in enumerate(asked) if request is not None)
 
 
 def gate_of(

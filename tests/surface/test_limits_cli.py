@@ -144,6 +144,34 @@ def test_a_dry_run_is_an_upper_bound_of_what_is_then_used(tcm_eval: Call, tmp_pa
     assert 0.7 * at_most < used <= at_most
 
 
+@pytest.mark.parametrize("task", ["dialogue_own", "dialogue"])
+def test_a_dry_run_is_an_upper_bound_of_dialogues_whose_answers_are_as_long_as_they_may_be(
+    tcm_eval: Call, tmp_path: Path, task: str
+) -> None:
+    """Each turn's prompt holds the turns before it; the server counts a token a character and 8 for each message."""
+    longest = 300
+
+    def longwinded(seen: Seen, _n: int) -> Reply:
+        assert seen.body["max_tokens"] == longest
+        reply = said("脉" * longest, "length")
+        prompt = sum(8 + len(message["content"]) for message in seen.body["messages"])
+        reply.body["usage"] = {"prompt_tokens": prompt, "completion_tokens": longest}
+        return reply
+
+    with serving(longwinded) as server:
+        model = ("--model", "server/mock", "--base-url", server.url, "--tasks", f"tcm_core/{task}")
+        asked = ("run", *model, "--output", tmp_path, "--limit", "4", "--max-tokens", longest)
+        _, out, _ = tcm_eval(*asked, *PRICE, "--dry-run")
+        found = re.search(r": (\d+) requests; at most ([\d,]+) tokens in and ([\d,]+) out; cost at most ([\d,.]+)", out)
+        assert found, out
+        requests, most_in, most_out, cost = (float(group.replace(",", "")) for group in found.groups())
+        code, out, err = tcm_eval(*asked, *PRICE, "--max-cost", cost, "--json", "--quiet")
+        assert code == 0, err
+        assert len(server.posts()) == requests and (task == "dialogue" or requests > 4)
+    usage = json.loads(out)["summary"]["usage"]
+    assert (usage["tokens_in"], usage["tokens_out"], usage["cost"]) == (most_in, most_out, cost), "exactly the most"
+
+
 def test_an_estimate_for_an_alias_needs_no_key(tcm_eval: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     asked = ("run", "--model", "gpt-4o", "--tasks", "tcm_core/single_choice", "--limit", "3")
