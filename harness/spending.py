@@ -51,14 +51,15 @@ def estimate(spec: RunSpec) -> str:
     """Return how many requests, tokens and how much money a run would take at most; nothing is asked, built or written."""
     catalogue = open_catalogue(spec)
     here, absent = catalogue.select(spec.tasks)
-    lines = []
+    lines, images = [], False
     for subject in resolve(spec.model, spec.settings, spec.name, only_possible=False):
         requests = prompt = most = 0
         bare = Plan(subject.name, {}, worded(spec, subject, catalogue, here), spec.selection, catalogue, spec.output)
         for part in bare.parts:
             for job in bare.jobs(part):
                 requests += job.steps
-                prompt += _prompts(job, part)
+                tokens, shown = _prompts(job, part)
+                prompt, images = prompt + tokens, images or shown
                 most += job.steps * part.prompter.sampling.max_tokens
         price = spec.price or _known(subject)
         share = batch.DISCOUNT if spec.batch else 1.0
@@ -74,6 +75,7 @@ def estimate(spec: RunSpec) -> str:
         lines.append(
             f"{subject.name}: {counted(requests, 'request')}; at most {prompt:,} tokens in and {most:,} out; cost at most {cost}"
         )
+    lines += ["each image counted as 1,000 tokens: providers differ"] if images else []
     lines += [f"not counted, for the data is not here: {', '.join(task.id for task in absent)}"] if absent else []
     return "\n".join(lines)
 
@@ -81,11 +83,16 @@ def estimate(spec: RunSpec) -> str:
 _NOTHING = Response("")
 
 
-def _prompts(job: Job, part: Part) -> int:
-    """Return the most tokens of a job's prompts together: with `history: own` each holds the answers before it, as long as allowed."""
+def _prompts(job: Job, part: Part) -> tuple[int, bool]:
+    """Return the most tokens of a job's prompts together, and whether they show images.
+
+    With `history: own` a prompt holds the answers before it, each as long as allowed.
+    """
     own = part.prompter.sampling.max_tokens if part.task.history == "own" else 0
-    asked = (job.next([_NOTHING] * step) for step in range(job.steps))
-    return sum(prompt_tokens(request) + step * own for step, request in enumerate(asked) if request is not None)
+    asked = [request for step in range(job.steps) if (request := job.next([_NOTHING] * step)) is not None]
+    tokens = sum(prompt_tokens(request) + step * own for step, request in enumerate(asked))
+    messages = (message for request in asked for message in request.messages)
+    return tokens, any(not isinstance(message.content, str) for message in messages)
 
 
 def gate_of(

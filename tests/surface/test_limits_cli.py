@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import make_suite
+from tests.conftest import TASK, make_suite
 from tests.support.chat_server import ChatServer, Reply, Seen, said, serving
 
 Call = Callable[..., tuple[int, str, str]]
@@ -170,6 +170,24 @@ def test_a_dry_run_is_an_upper_bound_of_dialogues_whose_answers_are_as_long_as_t
         assert len(server.posts()) == requests and (task == "dialogue" or requests > 4)
     usage = json.loads(out)["summary"]["usage"]
     assert (usage["tokens_in"], usage["tokens_out"], usage["cost"]) == (most_in, most_out, cost), "exactly the most"
+
+
+def test_a_dry_run_says_what_it_takes_an_image_for(tcm_eval: Call, tmp_path: Path) -> None:
+    plain = make_suite(tmp_path / "plain", 8)
+    shown = make_suite(tmp_path / "shown", 8, TASK.replace("split:", "  fields: { images: images }\nsplit:"))
+    file = shown / "choice.jsonl"
+    rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    image = {"media_type": "image/png", "data": "aGk="}
+    file.write_text("".join(json.dumps({**row, "images": [image, image]}) + "\n" for row in rows), "utf-8")
+    said_of = {}
+    for suite in (plain, shown):
+        asked = ("run", "--model", "server/mock", "--base-url", "http://127.0.0.1:9/v1", "--tasks", suite.name)
+        code, said_of[suite], err = tcm_eval(*asked, "--task-path", suite, "--dry-run")
+        assert code == 0, err
+    note = "each image counted as 1,000 tokens: providers differ\n"
+    assert said_of[shown].endswith(note) and "image" not in said_of[plain]
+    tokens = [int(re.search(r"most ([\d,]+) tokens in", said_of[s])[1].replace(",", "")) for s in (plain, shown)]  # type: ignore[index]
+    assert tokens[1] == tokens[0] + 6 * 2 * 1000
 
 
 def test_an_estimate_for_an_alias_needs_no_key(tcm_eval: Call, monkeypatch: pytest.MonkeyPatch) -> None:
