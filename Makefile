@@ -51,6 +51,7 @@ demo: $(VENV)/.ready-demo fonts
 	  --max-tokens 160 --encoder $(TINY) --encoder-layer 2 --output $(DEMO)
 	$(BIN)/tcm-eval leaderboard --output $(DEMO)
 	$(BIN)/tcm-eval figures $(DEMO) --output $(DEMO)/figures
+	@echo "Every answer, as pages: $(BIN)/tcm-eval view --output $(DEMO)"
 
 test: setup-dev check
 	OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest

@@ -62,7 +62,7 @@ def _entry(name: str, entry: Entry) -> list[str]:
     lines.append("")
     possible = [way for way, reason in zip(entry.ways, reasons, strict=True) if not reason]
     if possible:
-        return lines + _field("ready", f"tcm-eval run --model {name} takes {possible[0].provider}/{possible[0].model}")
+        return lines + _field("ready", f"tcm-eval run --model {name} asks {possible[0].provider}/{possible[0].model}")
     return lines + _field(
         "not here yet", f"bring what is missing, or serve it anywhere: --model {name} --base-url http://HOST:PORT/v1"
     )
