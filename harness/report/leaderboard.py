@@ -34,8 +34,7 @@ def build(
     suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
     for suite in suites:
         mine = [run for run in runs if any(t.partition("/")[0] == suite for t in run.summary["tasks"])]
-        alike = _alike(suite, mine)
-        for group, asked in zip(alike, _ways(suite, alike), strict=True):
+        for asked, group in asked_alike(suite, mine):
             way = f" ({asked})" if asked else ""
             tables.append(_by_task(suite, group, way, metric, tested=tested))
             by_discipline = _by_discipline(suite, group, way, metric or "accuracy", tested=tested)
@@ -53,6 +52,12 @@ def _shown(run: Run, task: str, metric: str | None) -> str:
 def _ids(suite: str, run: Run) -> set[str]:
     """Return the comparison ids of a run's headline numbers in one suite."""
     return {_headline_id(run, task) for task in run.summary["tasks"] if task.partition("/")[0] == suite}
+
+
+def asked_alike(suite: str, runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
+    """Return the runs of a suite in groups that share a board, the largest first, each with what sets its questions apart."""
+    groups = _alike(suite, runs)
+    return list(zip(_ways(suite, groups), groups, strict=True))
 
 
 def _alike(suite: str, runs: Sequence[Run]) -> list[list[Run]]:

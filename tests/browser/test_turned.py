@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.cli import main
 from tests.browser.conftest import Watched, built
+from tests.browser.visiting import names, visit
 from tests.conftest import make_suite
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +37,32 @@ def turned_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(root, make)
 
 
+def turned(page: Page) -> str:
+    """Return the label under which the run with its options in other places is asked for."""
+    [label] = [text for text in page.get_by_label("Asked").locator("option").all_inner_texts() if "rotations" in text]
+    return label
+
+
+def test_runs_asked_with_and_without_rotations_have_boards_of_their_own_and_keep_their_ranks(
+    watched: Watched, turned_site: Path
+) -> None:
+    page = visit(watched.page, turned_site)
+    rotated = turned(page)
+    seen = {}
+    for label in page.get_by_label("Asked").locator("option").all_inner_texts():
+        page.get_by_label("Asked").select_option(label=label)
+        page.wait_for_function(f"document.querySelector('[aria-label=Asked]').selectedOptions[0].text === {label!r}")
+        seen[label == rotated] = names(page), page.locator("td.rank").all_inner_texts()
+    assert seen == {True: (["echo/first"], ["1"]), False: (["guess"], ["1"])}
+    assert "1 run of this suite was asked in another way and ranked apart" in page.locator("ul.notes").inner_text()
+
+
 def test_a_model_that_always_takes_the_first_option_shows_as_drawn_to_its_place(
     watched: Watched, turned_site: Path
 ) -> None:
-    page = watched.page
-    page.goto(f"file://{turned_site}/index.html")
-    notes = page.locator("main").inner_text()
-    assert "choice accuracy (a) was asked as the task stands" in notes or "(b) was asked as the task stands" in notes
+    page = visit(watched.page, turned_site)
+    page.get_by_label("Asked").select_option(label=turned(page))
+    page.wait_for_selector("table.board >> text=echo/first")
     page.get_by_role("link", name="echo/first").first.click()
     section = page.locator("section", has=page.get_by_role("heading", name="Options in other places"))
     cells = section.locator("table").first.locator("tbody tr").first.inner_text().split("\t")
@@ -51,7 +75,9 @@ def test_a_model_that_always_takes_the_first_option_shows_as_drawn_to_its_place(
 
 def test_a_run_without_rotations_has_no_such_section(watched: Watched, turned_site: Path) -> None:
     page = watched.page
-    page.goto(f"file://{turned_site}/index.html")
+    visit(page, turned_site)
+    [other] = {*page.get_by_label("Asked").locator("option").all_inner_texts()} - {turned(page)}
+    page.get_by_label("Asked").select_option(label=other)
     page.get_by_role("link", name="guess").first.click()
     page.get_by_role("heading", name="By task").wait_for()
     assert page.get_by_text("Options in other places").count() == 0

@@ -16,6 +16,7 @@ from typing import Any
 from harness.errors import HarnessError, UsageError
 from harness.plan import Plan
 from harness.registry import get_metric
+from harness.report.leaderboard import asked_alike
 from harness.report.results import Published, Run, Unfinished, load
 from harness.report.site import charts
 from harness.report.site.samples import OUTCOMES, entries, in_full, in_list
@@ -72,7 +73,11 @@ def write(output: Path, target: Path, published: Sequence[Published], reopen: Re
         else:
             (folder / charts.NAME).write_bytes(lively)
             (folder / charts.LICENCE).write_bytes((ASSETS / charts.LICENCE).read_bytes())
-        put(folder, "index", {**_index(rows, published, left), "charts": lively is not None})
+        put(
+            folder,
+            "index",
+            {**_index(rows, published, left), "alike": _alike(runs, names), "charts": lively is not None},
+        )
         write_json(folder / MARK, {"schema": SCHEMA, "runs": [row["id"] for row in rows], "samples": samples})
     return Built(target, len(runs), samples, notes)
 
@@ -180,6 +185,17 @@ def _board_row(run: Run) -> dict[str, Any]:
         "titles": {task: info.get("title", "") for task, info in manifest["tasks"].items()},
         "headlines": {task: info["headline"] for task, info in manifest["tasks"].items()},
     }
+
+
+def _alike(runs: Sequence[Run], names: Mapping[int, str]) -> dict[str, list[dict[str, Any]]]:
+    """Return for each suite the groups of runs that share a board, as the terminal's leaderboard has them."""
+    suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
+    found = {}
+    for suite in suites:
+        mine = [run for run in runs if any(task.partition("/")[0] == suite for task in run.summary["tasks"])]
+        groups = asked_alike(suite, mine)
+        found[suite] = [{"way": way, "runs": [names[id(run)] for run in group]} for way, group in groups]
+    return found
 
 
 def _index(rows: list[dict[str, Any]], published: Sequence[Published], left: Sequence[Unfinished]) -> dict[str, Any]:

@@ -150,15 +150,19 @@ async function boardView(main, route) {
   const index = await TCM.keep("index");
   document.title = "Leaderboard · tcm-eval";
   const suites = [...new Set([...index.runs.flatMap((run) => Object.keys(run.tasks).map(suiteOf)), ...index.published.map((r) => r.suite)])];
-  const now = { suite: suites[0], view: "task", type: "", metric: "headline", discipline: "", sort: "mean", up: "", ...route.params };
+  const now = { suite: suites[0], view: "task", type: "", metric: "headline", discipline: "", sort: "mean", up: "", asked: "0", ...route.params };
   if (!suites.includes(now.suite)) now.suite = suites[0];
   const change = (what) => Router.replace({ ...route.params, ...what });
-  const runs = index.runs.filter((run) => Object.keys(run.tasks).some((task) => suiteOf(task) === now.suite));
+  const groups = index.alike[now.suite] || []; // runs that were asked alike: only these share a board
+  const group = groups[now.asked] ? now.asked : "0";
+  const runs = index.runs.filter((run) => groups.length && groups[group].runs.includes(run.id));
   const mine = runs.flatMap((run) => Object.keys(run.tasks).filter((t) => suiteOf(t) === now.suite).map((t) => [run, t]));
   const types = [...new Set(mine.map(([run, t]) => run.types[t]))].sort();
   const metrics = [...new Set(mine.flatMap(([run, t]) => Object.keys(run.tasks[t])))].sort();
   const columns = now.view === "discipline" ? columnsByDiscipline(index, runs, now) : columnsByTask(index, runs, now);
   const notes = lettered(columns);
+  const apart = groups.filter((g, i) => String(i) !== group).flatMap((g) => g.runs).length;
+  if (apart) notes.push(`${amount(apart, "run")} of this suite ${apart > 1 ? "were" : "was"} asked in another way and ranked apart: see Asked, above.`);
   if (!columns.some((c) => c.key === now.sort) && now.sort !== "name") now.sort = columns.length && (columns.length === 1 || now.view === "discipline") ? columns[0].key : "mean";
   const rows = boardRows(runs, columns, now, index);
   if (rows.some((row) => row.cells.some(incomplete))) notes.push("* incomplete: some calls failed or some answers could not be scored. Such runs get no rank.");
@@ -168,6 +172,7 @@ async function boardView(main, route) {
     h("h1", { tabindex: "-1" }, "Leaderboard"),
     h("form", { class: "filters", onsubmit: (e) => e.preventDefault() },
       choose("Suite", suites.map((s) => [s, s]), now.suite, (suite) => Router.replace({ suite })),
+      groups.length > 1 ? choose("Asked", groups.map((g, i) => [String(i), `${g.way || "as the tasks stand"} (${amount(g.runs.length, "run")})`]), group, (asked) => Router.replace({ suite: now.suite, asked })) : null,
       choose("Columns", [["task", "by task"], ["discipline", "by discipline"]], now.view, (view) => change({ view, sort: "", discipline: "", type: "" })),
       now.view === "task"
         ? choose("Question type", [["", "all types"], ...types.map((t) => [t, t.replaceAll("_", " ")])], now.type, (type) => change({ type, sort: "" }))
