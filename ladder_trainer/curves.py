@@ -70,7 +70,9 @@ def _png(found: Sequence[tuple[str, Mapping[str, list[tuple[float, float]]]]], p
     for place, (name, lines) in enumerate(found, 1):
         axes = figure.add_subplot(rows, 3, place)
         for colour, (key, points) in zip(COLOURS, lines.items(), strict=False):
-            axes.plot([x for x, _ in points], [y for _, y in points], color=colour, label=_short(key), linewidth=1.4)
+            mark = "o" if len(points) == 1 else None  # a line of one point would not be seen
+            across, up = zip(*points, strict=True)
+            axes.plot(across, up, color=colour, label=_short(key), linewidth=1.4, marker=mark)
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("updates", fontsize=8)
         axes.grid(visible=True, alpha=0.3)
@@ -117,6 +119,9 @@ def _figure(name: str, lines: Mapping[str, list[tuple[float, float]]]) -> str:
     drawn, keys = "", ""
     for colour, (key, line) in zip(COLOURS, lines.items(), strict=False):
         drawn += f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{" ".join(place(x, y) for x, y in line)}"/>'
+        if len(line) == 1:
+            across, down = place(*line[0]).split(",")
+            drawn += f'<circle fill="{colour}" r="3" cx="{across}" cy="{down}"/>'
         keys += f' <span style="color:{colour}">{html.escape(_short(key))}</span>'
     axis = (
         f'<path d="M{MARGIN} 12V{HEIGHT - 24}H{WIDTH - 8}" fill="none" stroke="#999"/>'

@@ -62,3 +62,9 @@ def test_curves_leave_out_what_was_not_logged_and_escape_names(tmp_path: Path) -
     page = files[-1].read_text("utf-8")
     assert "&lt;b&gt;金匮" in page and "loss 1 to 0.5" in page
     assert draw({"sft": []}, tmp_path / "none", "x") == []
+
+
+def test_a_line_of_one_point_is_seen_where_the_legend_names_it(tmp_path: Path) -> None:
+    history = [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}, {"step": 2, "eval_loss": 0.75}]
+    page = draw({"sft": history}, tmp_path, "x")[-1].read_text("utf-8")
+    assert "validation loss" in page and page.count("<circle") == 1
