@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -137,3 +138,11 @@ def test_doctors_columns_stand_below_one_another_whatever_a_suite_is_called(tcm_
     begins = {re.match(r"\w+ \w+ +", line) for line in lines}
     assert any("tcm_best4sdt" in line for line in lines), "a long name"
     assert len({found.end() for found in begins if found}) == 1 and None not in begins
+
+
+def test_shots_seed_and_the_way_to_ask_reach_the_run_as_they_were_given(suite: Path, tmp_path: Path) -> None:
+    asked = ["--tasks", "own", "--task-path", str(suite), "--shots", "2", "--seed", "7", "--ask", "letter"]
+    assert main(["run", "--model", "echo/first", *asked, "--output", str(tmp_path / "out"), "--quiet"]) == 0
+    [manifest] = (tmp_path / "out" / "runs").glob("*/manifest.json")
+    style = json.loads(manifest.read_text("utf-8"))["style"]
+    assert [style[name] for name in ("shots", "seed", "ask", "own_max_tokens")] == [2, 7, "letter", None]
