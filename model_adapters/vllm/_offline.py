@@ -130,7 +130,9 @@ class Offline:
         """End the engine's processes and give the devices' memory back."""
         engine, self._engine = self._engine, None
         if engine is not None:
-            await asyncio.to_thread(engine.shutdown, timeout=CLOSING_S)
+            engine.shutdown(
+                timeout=CLOSING_S
+            )  # from its own event loop: from a thread vLLM takes it for a crash, and says so
         self._watch.stop()
 
 
