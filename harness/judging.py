@@ -20,7 +20,7 @@ from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, resolve
 from harness.pipeline import Done, Silent, Watch, one_by_one, reopen, score
 from harness.plan import Plan
-from harness.spending import PerMillion, cost_of, gate_of, price_of, used_before
+from harness.spending import PerMillion, cost_of, gate_of, price_of, refuse_uncounted, used_before
 from harness.store import Answers, Index, Writer, read_json, set_aside, write_json
 from harness.tables import counted
 from harness.types import BatchModel, Model, Sampling
@@ -134,6 +134,7 @@ def _prepared(spec: JudgeSpec, *, only_possible: bool = True) -> tuple[Plan, lis
 
     Unless `only_possible`, a judge needs no key: for an estimate that asks nobody.
     """
+    refuse_uncounted(spec.max_failures, batched=spec.batch)
     if not (spec.run / "manifest.json").is_file():
         raise UsageError(f"{spec.run} is no run folder: it has no manifest.json")
     manifest = read_json(spec.run / "manifest.json")

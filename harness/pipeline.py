@@ -27,7 +27,7 @@ from harness.report.site import write as write_site
 from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue, own_budget, worded
 from harness.score import read
 from harness.specs import TaskSpec
-from harness.spending import cost_of, estimate, gate_of, note_price, price_of, used_before
+from harness.spending import cost_of, estimate, gate_of, note_price, price_of, refuse_uncounted, used_before
 from harness.store import SCHEMA, Answers, Index, Writer, encode_record, explain, set_aside, write_json
 from harness.suites import Catalogue
 from harness.tables import Form, render
@@ -60,6 +60,7 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
     Raises UsageError for wrong input, AdapterError when the model cannot be used, StorageError when results cannot be written.
     Whatever was answered before an error stays in the run's folder, and the same call goes on from there.
     """
+    refuse_uncounted(spec.max_failures, batched=spec.batch)
     subjects = resolve(spec.model, spec.settings, spec.name)
     catalogue = open_catalogue(spec)
     here, absent = catalogue.select(spec.tasks)

@@ -47,8 +47,17 @@ def note_price(plan: Plan, spec: RunSpec, subject: Subject) -> None:
         write_json(plan.folder / "manifest.json", plan.manifest)
 
 
+def refuse_uncounted(max_failures: float | None, *, batched: bool) -> None:
+    """Raise UsageError where failures are to stop a batch: it is bought whole before one of its questions can fail."""
+    if batched and max_failures is not None:
+        raise UsageError(
+            "--max-failures does not go with --batch: a batch is bought whole before one of its questions can fail. Leave one of the two out."
+        )
+
+
 def estimate(spec: RunSpec) -> str:
     """Return how many requests, tokens and how much money a run would take at most; nothing is asked, built or written."""
+    refuse_uncounted(spec.max_failures, batched=spec.batch)
     catalogue = open_catalogue(spec)
     here, absent = catalogue.select(spec.tasks)
     lines, images = [], False

@@ -72,6 +72,16 @@ def test_a_batch_gives_the_marks_of_a_judge_asked_one_by_one(provider: str, tmp_
     assert used["calls"] == 6 and used["batch_tokens_in"] == 5 * 7 and used["cost"] == pytest.approx(one + 5 * one / 2)
 
 
+def test_failures_cannot_stop_a_batch_of_a_judge_and_the_two_are_refused_together(
+    tmp_path: Path, tcm_eval: Call
+) -> None:
+    done = answered(tmp_path)
+    with serving_batches("openai", marking("openai")) as server:
+        for more in ((), ("--dry-run",)):
+            code, _, err = tcm_eval(*command(server, done.folder, "--batch", "--max-failures", "0.1", *more))
+            assert code == 2 and "--max-failures does not go with --batch" in err and not server.headers
+
+
 def test_reminders_are_a_round_of_their_own(tmp_path: Path, tcm_eval: Call) -> None:
     done = answered(tmp_path)
     with serving_batches("openai", marking("openai", "感冒")) as server:

@@ -28,6 +28,11 @@ pytestmark = pytest.mark.usefixtures("quick_batches")
         ),
         (("--model", "openai/x", "--base-url", "BASE", "--tasks", "own", "--ask", "letter"), "log-probabilities"),
         (("--model", "openai/x", "--base-url", "BASE", "--tasks", "tcm_core/dialogue_own"), "step by step"),
+        (("--model", "openai/x", "--base-url", "BASE", "--tasks", "own", "--max-failures", "5"), "does not go with"),
+        (
+            ("--model", "openai/x", "--base-url", "BASE", "--tasks", "own", "--max-failures", "0", "--dry-run"),
+            "does not go with",
+        ),
     ],
 )
 def test_what_no_batch_can_do_is_refused_before_anything_is_asked(
