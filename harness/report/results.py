@@ -74,7 +74,7 @@ def load(output: Path) -> tuple[list[Run], list[Unfinished]]:
         except IncompleteError:
             left.append(Unfinished(folder, "unfinished: run its command again"))
         except UsageError as error:
-            left.append(Unfinished(folder, str(error)))
+            left.append(Unfinished(folder, str(error).replace(f"{folder}/", "")))  # what names it says where it lies
     runs.sort(key=lambda run: str(run.manifest.get("created", "")))
     return runs, left
 
