@@ -132,6 +132,31 @@ def test_a_key_stands_in_no_file_and_no_line_after_a_run_however_it_went(
     assert not leaks(tmp_path, *heard)
 
 
+def test_a_key_that_an_answer_repeats_stands_in_nothing_that_compare_gate_and_figures_write(
+    tcm_eval: Call, suite_of_six: Path, tmp_path: Path
+) -> None:
+    heard: list[str] = []
+    with serving(lambda seen, _n: said(f"you sent {dict(seen.headers)} with {KEY}\n答案：A")) as server:
+        for name in ("one", "two"):
+            code, out, err = tcm_eval(*command(SERVER, server, tmp_path, "--name", name))
+            assert code == 0, err
+            heard += [out, err]
+    one, two = sorted((tmp_path / "out" / "runs").iterdir())
+    made = [str(tmp_path / name) for name in ("junit.xml", "gate.md", "gate.json")]
+    gate = ("gate", "--baseline", one, "--candidate", two, "--junit", made[0], "--markdown", made[1], "--json", made[2])
+    for words in (
+        *(("compare", one, two, "--format", form) for form in ("table", "markdown", "csv", "json", "latex")),
+        gate,
+        ("figures", tmp_path / "out", "--output", tmp_path / "figures", "--format", "png,svg"),
+    ):
+        code, out, err = tcm_eval(*words)
+        assert code in (0, 4) if words is gate else code == 0, (words, err)
+        heard += [out, err]
+    assert all(Path(file).is_file() for file in made) and any((tmp_path / "figures").iterdir())
+    assert "[key]" in (one / "records.jsonl").read_text("utf-8"), "it was repeated, and hidden"
+    assert not leaks(tmp_path, *heard)
+
+
 @ALL
 def test_a_refused_key_is_not_shown(tcm_eval: Call, suite_of_six: Path, tmp_path: Path, protocol: Protocol) -> None:
     refusal = protocol.error(401, f"Incorrect API key provided: {KEY}", "invalid_api_key")
