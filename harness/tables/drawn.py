@@ -7,6 +7,7 @@ import io
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Literal
 
 from harness.tables.harmless import for_csv, for_latex, for_markdown, plain_json, printable
@@ -187,30 +188,64 @@ def _stressed(cell: Cell, safe: Callable[[str], str], signs: Mapping[Emphasis, t
     return before + safe(number) + after + safe(rest)
 
 
+_READABLE = 100
+"""So many characters a line LaTeX sets in about three quarters of the letters of an article; a wider table is folded."""
+
+
 def _latex(table: Table) -> str:
-    columns = "l" + "r" * len(table.columns)
-    head = " & ".join([for_latex(table.of.capitalize()), *(for_latex(c) for c in table.columns)])
-    body = [
-        " & ".join([for_latex(str(name)), *(_stressed(cell, for_latex, _SET) for cell in cells)]) + r" \\"
-        for name, cells in table.rows
-    ]
+    """Return a table whose columns fold into blocks below each other where they would be shrunk too small to read."""
+    blocks = _stacked(table)
+    inner = [line for block in blocks for line in [r"\midrule", *_block(table, block, len(blocks[0]))]]
     said = [for_latex(note) + r"\par" for note in table.notes]
-    notes = [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", *said, r"\end{minipage}"] if said else []
-    inner = [r"\toprule", head + r" \\", r"\midrule", *body, r"\bottomrule"]
-    caption = rf"\caption{{{for_latex(f'{table.title}. {table.legend}' if table.legend else table.title)}}}"
+    box = r"\begin{minipage}{\linewidth}\footnotesize\raggedright"
+    notes = [r"\par\smallskip", box, *said, r"\end{minipage}"] if said else []
+    title = for_latex(table.title)
+    legend = f". {for_latex(table.legend)}" if table.legend else ""
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            caption,
+            rf"\caption[{{{title}}}]{{\raggedright {title}{legend}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # a table wider than the line is made to fit
-            rf"\begin{{tabular}}{{{columns}}}",
-            *inner,
+            rf"\begin{{tabular}}{{l{'r' * len(blocks[0])}}}",
+            r"\toprule",
+            *inner[1:],
+            r"\bottomrule",
             r"\end{tabular}}",
             *notes,
             r"\end{table}",
         ]
     )
+
+
+def _stacked(table: Table) -> list[list[int]]:
+    """Return the columns in the fewest blocks of about equal length that, one below the other, are narrow enough to read."""
+    everything = list(range(len(table.columns)))
+    grid = _grid(table, everything, interval=True)
+    widths = [max(_width(row[i]) for row in grid) for i in range(len(grid[0]))]
+    blocks = [everything]
+    for each in sorted({ceil(len(everything) / number) for number in range(1, len(everything) + 1)}, reverse=True):
+        blocks = [everything[at : at + each] for at in range(0, len(everything), each)]
+        needed = (max(widths[1 + block[place]] for block in blocks if place < len(block)) for place in range(each))
+        if widths[0] + sum(2 + one for one in needed) <= _READABLE:
+            break
+    return blocks
+
+
+def _block(table: Table, block: Sequence[int], places: int) -> list[str]:
+    """Return the lines of one block, each row filled up to so many places."""
+    head = [for_latex(table.of.capitalize()), *(for_latex(table.columns[i]) for i in block)]
+    body = [
+        [for_latex(str(name)), *(_stressed(cells[i], for_latex, _SET) for i in block)] for name, cells in table.rows
+    ]
+    empty = [""] * (places - len(block))
+    first, *rest = [_line([*row, *empty]) for row in [head, *body]]
+    return [first, r"\midrule", *rest]
+
+
+def _line(row: Sequence[str]) -> str:
+    """Return a row of a tabular; a bracket or star at its beginning must not become an option of the line break before it."""
+    return ("{}" if row[0].startswith(("[", "*")) else "") + " & ".join(row).rstrip() + r" \\"
 
 
 def _csv(tables: Sequence[Table]) -> str:

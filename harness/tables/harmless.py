@@ -79,9 +79,15 @@ _LATEX = {
     "–": "--",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
 }
+_MINUS = re.compile(r"(?<![^\s\[(])-(?=\d)")
+"""A hyphen that stands for minus: before a number that nothing but a bracket touches."""
 
 
 def for_latex(text: str) -> str:
     """Return text that LaTeX sets as it is."""
-    return "".join(_LATEX.get(c) or (f"\\{c}" if c in "&%$#_{}" else c) for c in printable(text))
+    safe = "".join(_LATEX.get(c) or (f"\\{c}" if c in "&%$#_{}" else c) for c in printable(text))
+    return _MINUS.sub("$-$", safe)

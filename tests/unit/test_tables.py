@@ -69,6 +69,9 @@ def test_a_ranked_name_reads_the_same_in_every_form_but_csv() -> None:
 def test_markdown_and_latex_show_their_own_signs() -> None:
     assert for_markdown("a|b<c>_d_") == r"a\|b&lt;c&gt;\_d\_"
     assert for_latex("50% & a_b") == r"50\% \& a\_b"
+    assert for_latex("-0.3 [-0.4, -0.2] p < 0.001 2026-11-21 a-1 | x") == (
+        r"$-$0.3 [$-$0.4, $-$0.2] p $<$ 0.001 2026-11-21 a-1 \textbar{} x"
+    )
     assert printable("a\x1b]0;title\x07b\x1b[2Jc") == "abc"
 
 
@@ -81,3 +84,25 @@ def test_a_narrow_terminal_folds_columns_instead_of_breaking_lines() -> None:
     wide = Table("t", [f"column {i}" for i in range(12)], [("m", [Cell(i / 12) for i in range(12)])])
     drawn = render([wide], "table", width=60)
     assert max(map(len, drawn.splitlines())) <= 60 and all(f"column {i}" in drawn for i in range(12))
+
+
+def test_a_wide_latex_table_folds_into_even_blocks_that_hold_every_number_once() -> None:
+    cells = [Cell(i / 10, i / 10, i / 10) for i in range(9)]
+    drawn = render([Table("t", [f"column {i}" for i in range(9)], [("m", cells)])], "latex")
+    rows = [line for line in drawn.splitlines() if line.endswith(r"\\")]
+    heads, numbers = rows[::2], rows[1::2]
+    assert r"\begin{tabular}{lrrr}" in drawn and len(heads) == len(numbers) == 3
+    assert all(line.count("&") == 3 for line in rows), "every row fills the table"
+    assert all(f"column {i}" in heads[i // 3] and f"0.{i}00 [" in numbers[i // 3] for i in range(9))
+
+
+def test_a_latex_table_whose_last_block_is_short_is_filled_up() -> None:
+    cells = [Cell(i / 10, i / 10, i / 10) for i in range(5)]
+    drawn = render([Table("t", [f"column {i}" for i in range(5)], [("m", cells)])], "latex")
+    rows = [line for line in drawn.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 4 and all(line.count("&") == 3 for line in rows)
+
+
+def test_a_name_that_starts_with_a_bracket_is_no_option_of_a_latex_line_break() -> None:
+    drawn = render([Table("t", ["a"], [("[0pt]", [Cell(0.5)]), ("*m", [Cell(0.5)])])], "latex")
+    assert "\n{}[0pt] & 0.500" in drawn and "\n{}*m & 0.500" in drawn

@@ -114,6 +114,6 @@ def test_emphasis_keeps_to_the_number_and_to_the_form() -> None:
         [table], "markdown"
     )
     latex = render([table], "latex")
-    assert r"\textbf{0.500} [0.400, 0.600]*" in latex and r"\caption{t. Bold: x\_y}" in latex
+    assert r"\textbf{0.500} [0.400, 0.600]*" in latex and r"\caption[{t}]{\raggedright t. Bold: x\_y}" in latex
     assert r"50\% $^\dagger$\par" in latex and latex.count("{") == latex.count("}")
     assert "Bold" not in render([table], "table") + render([table], "csv") + render([table], "json")
