@@ -20,7 +20,7 @@ Ask = Literal["generate", "letter", "text"]
 """How a choice question is asked: generate an answer, or score the option letters, or the option texts, by log-probability."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """How a run words its questions: language, system prompt, examples, and how choices are asked.
 

@@ -127,7 +127,7 @@ def _split(catalogue: Catalogue, task: TaskSpec, split: str) -> list[Sample]:
 
 
 def _question(data: Data, task: TaskSpec, sample: Sample) -> Question:
-    prompter = Prompter(task, Style(data.language, data.system), Sampling())
+    prompter = Prompter(task, Style(language=data.language, system=data.system), Sampling())
     request = prompter.job(sample).next([])
     if request is None:
         raise UsageError(f"{task.id} {sample.id}: the task asks nothing")

@@ -219,7 +219,7 @@ def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
         settings=settings_of(args),
         name=name,
         selection=Selection(args.split, args.limit, args.repeats, args.rotate_options, args.seed),
-        style=Style(args.language, args.system, shots=args.shots, seed=args.seed, ask=args.ask),
+        style=Style(language=args.language, system=args.system, shots=args.shots, seed=args.seed, ask=args.ask),
         sampling={name: value for name in fields if (value := getattr(args, name)) is not None},
         limits=limits_of(args),
         max_failures=args.max_failures,

@@ -46,7 +46,7 @@ def task_text(catalogue: Catalogue, task: TaskSpec, language: Language | None) -
         return "\n".join([*filter(None, lines), f"  data is absent; {_cure(catalogue, task.suite)}"])
     splits = Counter(sample.split for sample in stream(catalogue, task))
     lines.append("  samples: " + ", ".join(f"{n} {split}" for split, n in splits.items()))
-    prompter = Prompter(task, Style(language), Sampling(**task.sampling.model_dump()))
+    prompter = Prompter(task, Style(language=language), Sampling(**task.sampling.model_dump()))
     for sample in islice(stream(catalogue, task), 1):
         request = prompter.job(sample).next([])
         for message in request.messages if request else ():

@@ -36,7 +36,7 @@ def messages(style: Style, examples: list[Sample] | None = None, n: int = 0) -> 
 
 
 def test_the_chinese_and_the_english_prompt_show_the_same_question() -> None:
-    [chinese], [english] = messages(Style("zh")), messages(Style("en"))
+    [chinese], [english] = messages(Style(language="zh")), messages(Style(language="en"))
     for text in (str(chinese.content), str(english.content)):
         assert "补气药是0" in text and "A. 人参\nB. 当归\nC. 麦冬\nD. 鹿茸" in text
     assert "答案" in str(chinese.content) and "Answer: " in str(english.content)
