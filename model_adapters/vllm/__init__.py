@@ -1,8 +1,8 @@
 """Models that run here through vLLM: its offline engine, or with `serve=true` its OpenAI server, started and stopped with the run.
 
-The offline engine is the asynchronous one, asked directly; the served one goes through the lean client. Both have prefix caching on and
-spread over devices with tensor and data parallelism. Both score options by the prompt's own log-probabilities, the same tokens in both, and both send every sampling
-field; the model's own generation defaults are off.
+The offline engine is the asynchronous one, asked directly; the served one goes through the lean client. Both have prefix caching on
+and take tensor and data parallelism. Both score options by the prompt's own log-probabilities, the same tokens in both, and both send
+every sampling field; the model's own generation defaults are off.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def build(
 ) -> Offline | Served:
     """Return the checkpoint `model` (a folder or a hub name) in vLLM.
 
-    `serve` starts vLLM's server with the interpreter `python` (default: this one) and waits `ready_timeout` seconds for it. The other settings are vLLM's own. Raises UsageError for what the user can mend, Fatal when the engine does
-    not start.
+    `serve` starts vLLM's server with the interpreter `python` (default: this one) and waits `ready_timeout` seconds for it. The other
+    settings are vLLM's own. Raises UsageError for what the user can mend, Fatal when the engine does not start.
     """
     if not (serve and python) and find_spec("vllm") is None:
         raise UsageError(MISSING.format(model=model))
