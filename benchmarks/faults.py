@@ -163,7 +163,7 @@ def table(rows: list[Row]) -> str:
     today = datetime.now(UTC).date()
     about = (
         f"`python benchmarks/faults.py`; {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
-        f"aiohttp {version('aiohttp')}, {today}; 64 in flight, `nice`d beside other work; answers after 0.05 to 0.15 s, in the first row after 0.25 to 0.75 s with `--timeout 3`."
+        f"aiohttp {version('aiohttp')}, {today}; 64 in flight; answers after 0.05 to 0.15 s, in the first row after 0.25 to 0.75 s with `--timeout 3`."
     )
     lines = [f"| {done} | {held} | {said} |" for done, held, said in rows]
     return "\n".join(
