@@ -233,6 +233,26 @@ def test_a_run_is_found_by_path_or_by_name_and_a_slip_is_answered_with_the_neare
         find("nothing.json", tmp_path)
 
 
+def test_a_run_is_found_by_its_models_name_where_just_one_finished_run_has_it(
+    tcm_eval: Call, suite: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "results"
+    old = replayed(tcm_eval, tmp_path, suite, "some model", {})
+    new = replayed(tcm_eval, tmp_path, suite, "网页助手", {2: "答案：E"})
+    assert find("some model", output) == old
+    assert tcm_eval("compare", "some model", "网页助手", "--output", output)[0] == 0
+    again = replayed(tcm_eval, tmp_path, suite, "some model", {3: "答案：E"})
+    with pytest.raises(UsageError, match=r"'some model' is the name of 2 runs") as found:
+        find("some model", output)
+    assert old.name in str(found.value) and again.name in str(found.value)
+    assert find(f"some model ({again.name[-6:]})", output) == again, "the name that a leaderboard shows"
+    (again / "summary.json").unlink()
+    assert find("some model", output) == old, "the other one is not finished"
+    with pytest.raises(UsageError, match=r"unknown run 'some mode'\. Did you mean: some model") as slip:
+        find("some mode", output)
+    assert str(output / "runs") in str(slip.value) and new.name in str(slip.value)
+
+
 def test_a_dialogue_that_was_asked_turn_by_turn_is_one_score_a_case(tcm_eval: Call, tmp_path: Path) -> None:
     """Its run has more answers than scores, and is compared and kept all the same."""
     asked = ("--tasks", "tcm_core/dialogue_own", "--limit", 3, "--repeats", 2, "--rotate-options", 2)
