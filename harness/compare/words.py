@@ -10,7 +10,7 @@ from typing import Any
 from harness.baseline import Side
 from harness.compare.effects import Compared, Effect
 from harness.store import SCHEMA
-from harness.tables import Cell, Form, Table, printable, render
+from harness.tables import Cell, Form, Name, Table, printable, render
 
 FORCED = "FORCED: these runs were not asked alike"
 NAMED = 10
@@ -108,10 +108,12 @@ def as_tables(one: Compared) -> list[Table]:
     notes += open_notes(one)
     notes += [f"only in the {side}: {', '.join(names)}" for side, names in one.alone.items()]
     notes.append(_legend(claimed or others))
-    tables = [_table(title, claimed, notes, claims=True)] if claimed else []
+    tables = [_table(one, title, claimed, notes, claims=True)] if claimed else []
     if others:
         said = ["Shown, not claimed: their p-values stand alone, without Holm's correction."]
-        tables.append(_table(f"{title}: other metrics", others, said if claimed else [*said, *notes], claims=False))
+        tables.append(
+            _table(one, f"{title}: other metrics", others, said if claimed else [*said, *notes], claims=False)
+        )
     return tables
 
 
@@ -134,13 +136,17 @@ def _once(notes: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _table(title: str, effects: Sequence[Effect], notes: Sequence[str], *, claims: bool) -> Table:
+def _table(one: Compared, title: str, effects: Sequence[Effect], notes: Sequence[str], *, claims: bool) -> Table:
     columns = ["baseline", "candidate", "difference and interval", "p", "won / lost / tied", "detectable", "answers"]
     holm = claims and effects[0].claims > 1
     if holm:
         columns.insert(4, "p (Holm)")
-    rows = [(f"{effect.task} {effect.metric}", _cells(effect, holm=holm)) for effect in effects]
-    return Table(title, columns, rows, notes, kind="comparison", of="task and metric")
+    rows = []
+    for effect in effects:
+        name = Name(f"{effect.task} {effect.metric}", asked=(effect.task, effect.metric))
+        rows.append((name, _cells(effect, holm=holm)))
+    whose = [one.baseline.name, *[one.candidate.name] * (len(columns) - 1)]
+    return Table(title, columns, rows, notes, kind="comparison", of="task and metric", whose=whose)
 
 
 def _cells(effect: Effect, *, holm: bool) -> list[Cell]:
@@ -152,11 +158,12 @@ def _cells(effect: Effect, *, holm: bool) -> list[Cell]:
     clusters = "" if found.n_groups == found.n else f" in {found.n_groups} clusters"
     least, most = effect.pairs.rotations
     turned = "" if most == 1 else f", each in {most if least == most else f'{least} to {most}'} rotations"
-    tests = [Cell(text=p_text(found.p_value)), *([Cell(text=p_text(effect.p))] if holm else [])]
+    tests = [Cell(p, text=p_text(p)) for p in (found.p_value, *([effect.p] if holm else []))]
+    n = {"n": found.n}
     return [
-        Cell(found.baseline),
-        Cell(found.candidate),
-        Cell(text=difference),
+        Cell(found.baseline, detail=n),
+        Cell(found.candidate, detail=n),
+        Cell(found.effect, found.low, found.high, text=difference, detail=n),
         *tests,
         counted,
         Cell(effect.detectable),

@@ -51,12 +51,14 @@ class Cell:
 class Name:
     """What a row is called, with its rank and marks, which only CSV holds apart from the name.
 
-    `rank` is "–" for a row that a ranking does not rank, and None where nobody is ranked.
+    `rank` is "–" for a row that a ranking does not rank, and None where nobody is ranked. `asked` is the task and metric of a row
+    that is no model.
     """
 
     bare: str
     rank: int | Literal["–"] | None = None
     marks: str = ""
+    asked: tuple[str, str] | None = None
 
     def __str__(self) -> str:
         """Return all of it as a reader sees it: 1. name, or –  name †."""
@@ -69,6 +71,7 @@ class Table:
     """A title, column names, rows of (name, cells), and notes below; `of` says what a row is.
 
     `asked` says for each column its task, "" where it is of no single one, and its metric; for CSV, and empty where columns are no metrics.
+    `whose` says for each column whose numbers it has, where rows are no models; for CSV too.
     `legend` says what emphasis means: part of the caption in LaTeX, below the title in Markdown, elsewhere not shown.
     """
 
@@ -80,6 +83,7 @@ class Table:
     of: str = "model"
     legend: str = ""
     asked: Sequence[tuple[str, str]] = ()
+    whose: Sequence[str] = ()
 
 
 def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
@@ -256,40 +260,27 @@ def _csv(tables: Sequence[Table]) -> str:
     for table in tables:
         asked = table.asked or [("", "")] * len(table.columns)
         for name, cells in table.rows:
-            for column, (task, metric), cell in zip(table.columns, asked, cells, strict=True):
+            who = name if isinstance(name, Name) else Name(name)
+            rank = None if who.rank == "–" else who.rank
+            for i, cell in enumerate(cells):
                 if cell.value is None and cell.text is None:
                     continue
-                who = name if isinstance(name, Name) else Name(name)
-                rank = None if who.rank == "–" else who.rank
-                row: list[str | float | None] = [
-                    table.title,
-                    table.kind,
-                    who.bare,
-                    rank,
-                    who.marks + cell.marks.strip(),
-                    column,
+                task, metric = who.asked or asked[i]
+                model = table.whose[i] if table.whose else who.bare
+                row: list[str | float | None] = [table.title, table.kind, model, rank, who.marks + cell.marks.strip()]
+                row += [
+                    table.columns[i],
                     task,
                     metric,
+                    cell.value,
+                    cell.low,
+                    cell.high,
+                    cell.detail.get("n"),
+                    cell.text,
                 ]
-                row += [cell.value, cell.low, cell.high, cell.detail.get("n"), cell.text]
                 row.append(cell.detail.get("comparison_id"))
                 writer.writerow([for_csv(one) if isinstance(one, str) else one for one in row])
     return out.getvalue()
 
 
-_CSV = (
-    "table",
-    "kind",
-    "model",
-    "rank",
-    "marks",
-    "column",
-    "task",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "n",
-    "text",
-    "comparison_id",
-)
+_CSV = ["table", "kind", "model", "rank", "marks", "column", "task", "metric", "value", "low", "high", "n", "text", "comparison_id"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 
@@ -258,6 +260,21 @@ def test_hostile_names_are_neutralised_in_every_form() -> None:
     set_in_latex = [line for line in forms["latex"].splitlines() if not line.startswith("%")]
     assert not any("\\input{y}" in line for line in set_in_latex)
     assert not any(line.startswith("=") or ",=" in line for line in forms["csv"].splitlines())
+
+
+def test_the_csv_of_a_comparison_says_of_each_number_whose_it_is_and_of_which_task_and_metric() -> None:
+    a, b = flips(101, won=12, lost=3)
+    found = compare_runs(one_task("old", a), [one_task("new", b)])
+    rows = list(csv.DictReader(io.StringIO(render_comparison(found, "csv"))))
+    assert {(row["task"], row["metric"]) for row in rows} == {("own/choice", "accuracy")}
+    by_column = {row["column"]: row for row in rows}
+    assert [by_column[name]["model"] for name in ("baseline", "candidate", "p")] == ["old", "new", "new"]
+    (effect,) = found[0].effects
+    difference = by_column["difference and interval"]
+    shown = [float(difference[key]) for key in ("value", "low", "high")]
+    assert shown == [effect.found.effect, effect.found.low, effect.found.high] and difference["n"] == "101"
+    assert float(by_column["p"]["value"]) == effect.found.p_value
+    assert by_column["won / lost / tied"]["text"] == "12 / 3 / 86"
 
 
 def test_differences_have_a_sign_and_nothing_has_none() -> None:
