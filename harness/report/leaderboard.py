@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.report.alike import boards, parts
 from harness.report.results import Published, Run, told_apart
 from harness.report.rotations import by_rotation
 from harness.report.standing import Asked, Row, marked
@@ -30,16 +31,14 @@ def build(
     emphasised, for which the runs' scores are read; published numbers never are, for they cannot be tested.
     """
     tables: list[Table] = []
-    runs = told_apart(runs)
-    suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
-    for suite in suites:
-        mine = [run for run in runs if any(t.partition("/")[0] == suite for t in run.summary["tasks"])]
-        for asked, group in asked_alike(suite, mine):
+    suites = boards(told_apart(runs))
+    for suite, groups in suites.items():
+        for asked, group in groups:
             way = f" ({asked})" if asked else ""
             tables.append(_by_task(suite, group, way, metric, tested=tested))
             by_discipline = _by_discipline(suite, group, way, metric or "accuracy", tested=tested)
             tables += [table for table in (by_discipline, by_rotation(suite, group, way)) if table]
-        tables.append(_counts(suite, mine))
+        tables.append(_counts(suite, [run for _, group in groups for run in group]))
     return tables + _published([one for one in published if one.suite in suites])
 
 
@@ -47,53 +46,6 @@ def _shown(run: Run, task: str, metric: str | None) -> str:
     """Return the metric that stands for a task: the asked one where the task has it, else its headline."""
     headline = str(run.manifest["tasks"][task]["headline"])
     return metric if metric in run.summary["tasks"][task] and metric is not None else headline
-
-
-def _ids(suite: str, run: Run) -> set[str]:
-    """Return the comparison ids of a run's headline numbers in one suite."""
-    return {_headline_id(run, task) for task in run.summary["tasks"] if task.partition("/")[0] == suite}
-
-
-def asked_alike(suite: str, runs: Sequence[Run]) -> list[tuple[str, list[Run]]]:
-    """Return the runs of a suite in groups that share a board, the largest first, each with what sets its questions apart."""
-    groups = _alike(suite, runs)
-    return list(zip(_ways(suite, groups), groups, strict=True))
-
-
-def _alike(suite: str, runs: Sequence[Run]) -> list[list[Run]]:
-    """Return the runs in groups that share numbers which may be compared: each group gets tables of its own."""
-    groups: list[tuple[set[str], list[Run]]] = []
-    for run in runs:
-        ids, members = _ids(suite, run), [run]
-        apart = []
-        for known, others in groups:
-            if known & ids:
-                ids, members = ids | known, others + members
-            else:
-                apart.append((known, others))
-        groups = [*apart, (ids, members)]
-    return [members for _, members in sorted(groups, key=lambda group: -len(group[1]))]
-
-
-def _ways(suite: str, groups: Sequence[Sequence[Run]]) -> list[str]:
-    """Return for each group what sets its questions apart from the others': parts of the id of a task that all groups share."""
-    asked = [{t for t in group[0].summary["tasks"] if t.partition("/")[0] == suite} for group in groups]
-    common = sorted(set.intersection(*asked))
-    if not common:
-        return [", ".join(sorted(task.partition("/")[2] for task in tasks)) for tasks in asked]
-    parts = [_parts(_headline_id(group[0], common[0])) for group in groups]
-    shared = set.intersection(*map(set, parts))
-    return [", ".join(part for part in own if part not in shared) for own in parts]
-
-
-def _headline_id(run: Run, task: str) -> str:
-    return str(run.summary["tasks"][task][run.manifest["tasks"][task]["headline"]]["comparison_id"])
-
-
-def _parts(cid: str) -> list[str]:
-    """Return the parts of a comparison id; the metric, whose signature has bars of its own, is one of them."""
-    before, _, metric = cid.partition("|metric:")
-    return [*before.split("|"), *([f"metric:{metric}"] if metric else [])]
 
 
 def _by_task(suite: str, runs: Sequence[Run], way: str, chosen: str | None, *, tested: bool) -> Table:
@@ -150,8 +102,8 @@ def _column_names(columns: Sequence[tuple[str, str, str]], runs: Sequence[Run]) 
 
 def _differs(cid: str, ways: Sequence[str]) -> str:
     """Return the parts of a comparison id in which it is not like the others."""
-    shared = set.intersection(*(set(_parts(way)) for way in ways))
-    return ", ".join(part for part in _parts(cid) if part not in shared)
+    shared = set.intersection(*(set(parts(way)) for way in ways))
+    return ", ".join(part for part in parts(cid) if part not in shared)
 
 
 def _chance(task: str, metric: str, cid: str, runs: Sequence[Run]) -> float | None:

@@ -79,6 +79,36 @@ def load(output: Path) -> tuple[list[Run], list[Unfinished]]:
     return runs, left
 
 
+def notes_on(runs: Sequence[Run], left: Sequence[Unfinished]) -> list[str]:
+    """Return a line for each run that is left out, and for each that is shown though its records are not whole."""
+    way_out = "bring the file back from a copy, for it cannot be scored again without"
+    damaged = [f"{run.folder}: {wrong}; {way_out}" for run in runs if (wrong := records_wrong(run))]
+    return [*(f"left out: {one.folder}: {one.reason}" for one in left), *damaged]
+
+
+def records_wrong(run: Run) -> str:
+    """Return what can be seen to be wrong with the records of a finished run, "" when nothing can.
+
+    Lines are looked at from outside and counted, not read: a million take half a second.
+    """
+    path = run.folder / "records.jsonl"
+    if not path.is_file():
+        return "its records.jsonl is gone"
+    whole = 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            if not (line.startswith(b"{") and line.endswith(b"}\n")):
+                return f"its records.jsonl is damaged (line {whole + 1})"
+            whole += 1
+    needed = 0
+    for task, metrics in run.summary["tasks"].items():
+        counts = metrics[run.manifest["tasks"][task]["headline"]]["counts"]
+        needed += sum(counts.values()) - counts["failed"]
+    return f"its records.jsonl holds {whole:,} of at least {needed:,} answers" if whole < needed else ""
+
+
 def load_run(folder: Path) -> Run:
     """Return one finished run; raise UsageError or IncompleteError."""
     if not (folder / "manifest.json").is_file():

@@ -16,8 +16,8 @@ from typing import Any
 from harness.errors import HarnessError, UsageError
 from harness.plan import Plan
 from harness.registry import get_metric
-from harness.report.leaderboard import asked_alike
-from harness.report.results import Published, Run, Unfinished, load
+from harness.report.alike import boards
+from harness.report.results import Published, Run, Unfinished, load, notes_on
 from harness.report.site import charts
 from harness.report.site.samples import OUTCOMES, entries, in_full, in_list
 from harness.report.site.shards import INDEX_ROWS, Rows, Texts, put
@@ -59,7 +59,7 @@ def write(output: Path, target: Path, published: Sequence[Published], reopen: Re
     with _beside(target) as folder:
         _copy_assets(folder)
         names = {id(run): _safe(run.folder.name) for run in runs}
-        notes, samples = [f"left out: {one.folder}: {one.reason}" for one in left], 0
+        notes, samples = notes_on(runs, left), 0
         rows = []
         for run in runs:
             found = _write_run(folder, names[id(run)], run, reopen)
@@ -189,13 +189,10 @@ def _board_row(run: Run) -> dict[str, Any]:
 
 def _alike(runs: Sequence[Run], names: Mapping[int, str]) -> dict[str, list[dict[str, Any]]]:
     """Return for each suite the groups of runs that share a board, as the terminal's leaderboard has them."""
-    suites = dict.fromkeys(task.partition("/")[0] for run in runs for task in run.summary["tasks"])
-    found = {}
-    for suite in suites:
-        mine = [run for run in runs if any(task.partition("/")[0] == suite for task in run.summary["tasks"])]
-        groups = asked_alike(suite, mine)
-        found[suite] = [{"way": way, "runs": [names[id(run)] for run in group]} for way, group in groups]
-    return found
+    return {
+        suite: [{"way": way, "runs": [names[id(run)] for run in group]} for way, group in groups]
+        for suite, groups in boards(runs).items()
+    }
 
 
 def _index(rows: list[dict[str, Any]], published: Sequence[Published], left: Sequence[Unfinished]) -> dict[str, Any]:

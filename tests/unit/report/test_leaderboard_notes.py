@@ -50,3 +50,27 @@ def test_equal_means_have_equal_ranks_and_the_next_stands_below_both(runs: Make)
     twin = replace(high, summary={**high.summary, "subject": {**high.summary["subject"], "name": "twin"}})
     by_task = build([low, high, twin])[0]
     assert [str(name) for name, _ in by_task.rows] == ["1. high", "1. twin", "3. low"]
+
+
+def test_a_run_whose_records_are_gone_or_damaged_is_shown_with_a_note_that_says_so(runs: Make, tcm_eval: Call) -> None:
+    one, two, three, four = runs({"one": (0.5, 1), "two": (0.6, 1), "three": (0.7, 1), "whole": (0.8, 1)})
+    output = one.parent.parent
+    assert tcm_eval("leaderboard", "--output", output)[2] == "", "whole records need no word"
+    (one / "records.jsonl").unlink()
+    lines = (two / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (two / "records.jsonl").write_bytes(b"".join([*lines[:4], lines[4][:-20] + b"\n", *lines[5:]]))
+    text = (three / "records.jsonl").read_bytes()
+    (three / "records.jsonl").write_bytes(text[: len(text) // 2])
+    code, shown, notes = tcm_eval("leaderboard", "--output", output)
+    assert code == 0 and all(name in shown for name in ("one", "two", "three", "whole"))
+    said = {name: line for name in (one, two, three) for line in notes.splitlines() if line.startswith(f"{name}: ")}
+    assert "is gone" in said[one] and "is damaged (line 5)" in said[two] and " of at least " in said[three]
+    assert all("cannot be scored again" in line for line in said.values()) and str(four) not in notes
+    assert chosen([output])[1] == notes.splitlines(), "exports say it too"
+
+
+def test_a_torn_last_line_behind_all_answers_is_no_damage(runs: Make, tcm_eval: Call) -> None:
+    (one,) = runs({"one": (0.5, 1)})
+    with (one / "records.jsonl").open("ab") as file:
+        file.write(b'{"schema":1,"key":"0')
+    assert tcm_eval("leaderboard", "--output", one.parent.parent)[2] == ""
