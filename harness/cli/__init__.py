@@ -22,6 +22,24 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code. Errors of use and of infrastructure are one message, never a traceback."""
+    from harness.cli.output import lasting
+    from harness.errors import HarnessError
+
+    with lasting():
+        try:
+            try:
+                return _called(argv)
+            finally:
+                print(end="", flush=True)  # here, where it can still be said that it could not be written
+        except HarnessError as error:
+            print(f"tcm-eval: {error}", file=sys.stderr)
+            return error.exit_code
+        except KeyboardInterrupt:
+            print("tcm-eval: interrupted. All answers so far are kept; the same command goes on.", file=sys.stderr)
+            return INTERRUPTED
+
+
+def _called(argv: Sequence[str] | None) -> int:
     top = parser()
     args = top.parse_args(argv)
     if args.version:
@@ -32,17 +50,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         top.print_help()
         return USAGE
-    from harness.errors import HarnessError
-
     call: Command = args.call
-    try:
-        return call(args)
-    except HarnessError as error:
-        print(f"tcm-eval: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("tcm-eval: interrupted. All answers so far are kept; the same command goes on.", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return DONE
+    return call(args)
