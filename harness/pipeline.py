@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 from harness import batch, engine
@@ -17,7 +16,6 @@ from harness.limits import Limits
 from harness.models import Subject, resolve
 from harness.plan import Plan, earlier_answers, open_plan, pending
 from harness.prompts import step_by_step
-from harness.replicas import Replicas, gpus_of
 from harness.report.chosen import chosen
 from harness.report.export import To, Written
 from harness.report.export import export as write_export
@@ -87,7 +85,7 @@ def _prepare(
 ) -> tuple[Plan, Model | BatchModel]:
     """Return the plan of one subject's run, in its folder, and the model ready to answer."""
     parts = worded(spec, subject, catalogue, tasks)
-    model = engine.apart(partial(_built, subject, spec))
+    model = engine.apart(subject.build)
     identity = dict(model.identity)
     if subject.own_system:
         identity["own_prompt"] = subject.own_system
@@ -109,17 +107,6 @@ def _prepare(
         set_aside(plan.folder)
         plan = open_plan(subject.name, identity, parts, spec.selection, *where)
     return with_panel(plan), model
-
-
-def _built(subject: Subject, spec: RunSpec) -> Model | BatchModel:
-    """Return the model, ready to answer: itself, or as many copies as are asked for."""
-    if spec.replicas == 1:
-        return subject.build()
-    if spec.batch:
-        raise UsageError(
-            "--replicas does not go with --batch: a provider's model has no copies here. Leave one of the two out."
-        )
-    return Replicas(subject.build, spec.replicas, gpus_of(subject.settings))
 
 
 def _runs_folder(output: Path) -> Path:
