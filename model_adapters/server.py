@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import aiohttp
 import orjson
 
 from harness.errors import Fatal, Transient, UsageError, unknown
 from harness.types import Request, Response
-from model_adapters._http import Chat, Place, address, endpoint, message, stated_key
+from model_adapters._http import DROPPABLE, Chat, Place, address, endpoint, message, stated_key
 
 OWN_KEY = "TCM_EVAL_SERVER_KEY"
 REFUSALS = 3
@@ -26,7 +27,7 @@ class Server:
     """A model behind an OpenAI-compatible server. `metered` says that somebody counts our requests: there is a key."""
 
     def __init__(
-        self, place: Place, chat: Chat, served: str | None, listed: Sequence[str] | None, opens_with: str
+        self, place: Place, chat: Chat, served: str | None, listed: Sequence[str] | None, asked: Mapping[str, str]
     ) -> None:
         self.name = f"server/{place.model}"
         self.metered = place.key is not None
@@ -35,7 +36,7 @@ class Server:
             "model": place.model,
             "endpoint": endpoint(place.url),
             **({"served_as": served} if served else {}),
-            **({"opens_with": opens_with} if opens_with else {}),
+            **asked,
         }
         self._chat = chat
         self._place = place
@@ -76,6 +77,8 @@ def build(
     key_env: str | None = None,
     key_file: str | None = None,
     opens_with: str = "",
+    body: str = "",
+    ignores: str = "",
     check: bool = True,
     connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
@@ -84,8 +87,11 @@ def build(
 
     `key_env` names the environment variable that holds the key, if the server wants one (TCM_EVAL_SERVER_KEY where it is set), and
     `key_file` a file of mode 600; `opens_with` is a reasoning tag that the server's chat template puts into the prompt (mostly
-    `<think>`), given back to the answer. `connect_timeout` and `first_byte_timeout` are seconds, 0 for none. Raises
-    Fatal when the server cannot be reached, refuses the key or does not have the model.
+    `<think>`), given back to the answer. `body` is a JSON object of further fields for every request, such as
+    {"thinking": {"type": "disabled"}}; `ignores` names sampling fields, separated by commas, that the server takes without using
+    them: they are left out and recorded as not accepted. `check` asks first whether the server has the model. `connect_timeout` and
+    `first_byte_timeout` are seconds, 0 for none. Raises UsageError for a wrong setting, Fatal when the server cannot be reached,
+    refuses the key or does not have the model.
     """
     given = base_url or os.environ.get("TCM_EVAL_BASE_URL")
     if not given:
@@ -95,8 +101,56 @@ def build(
     url = address(given, key_env or OWN_KEY)
     key = stated_key(key_env, key_file) or os.environ.get(OWN_KEY) or None
     place = Place(url, model, key)
+    fields, ignored = _further(model, body), _ignored(model, ignores)
+    asked = {
+        "opens_with": opens_with,
+        "body": orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode() if fields else "",
+    }
+    asked |= {"ignores": ",".join(ignored)}
     served, listed = asyncio.run(_served(place)) if check else (None, None)
-    return Server(place, Chat(place, opens_with, connect_timeout, first_byte_timeout), served, listed, opens_with)
+    chat = Chat(place, opens_with, connect_timeout, first_byte_timeout, fields, ignored)
+    return Server(place, chat, served, listed, {name: value for name, value in asked.items() if value})
+
+
+OURS = (
+    "model",
+    "messages",
+    "max_tokens",
+    "max_completion_tokens",
+    "stream",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    *DROPPABLE,
+)
+"""Fields of a request that are not the user's to set here: a run's own options say them, and what is compared depends on them."""
+
+
+def _further(model: str, body: str) -> dict[str, Any]:
+    """Return the further fields of every request; raise UsageError for what is no JSON object, or holds a field of ours."""
+    if not body:
+        return {}
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(f"server/{model}: body={body} is no JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise UsageError(f'server/{model}: body={body} is no JSON object; example: {{"reasoning_effort": "low"}}')
+    taken = sorted(set(fields) & set(OURS))
+    if taken:
+        raise UsageError(
+            f"server/{model}: body sets {', '.join(taken)}, which a run's own options say (tcm-eval run --help)"
+        )
+    return fields
+
+
+def _ignored(model: str, ignores: str) -> tuple[str, ...]:
+    """Return the sampling fields that the server ignores, in our order; raise UsageError for a name that is none."""
+    named = [name.strip() for name in ignores.split(",") if name.strip()]
+    for name in named:
+        if name not in DROPPABLE:
+            raise unknown(f"sampling field in ignores of server/{model}", name, DROPPABLE)
+    return tuple(name for name in DROPPABLE if name in named)
 
 
 async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:
@@ -112,10 +166,12 @@ async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:
             aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=30)) as session,
             session.get(f"{url}/models", allow_redirects=False) as reply,
         ):
-            status, data = reply.status, await reply.read()
+            status, data = reply.status, place.clean(await reply.read())
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         cause = getattr(getattr(error, "os_error", None), "strerror", None) or str(error) or type(error).__name__
-        raise Fatal(f"{url}: the server cannot be reached: {cause}. Is it running, and is --base-url right?") from None
+        raise Fatal(
+            f"{url}: the server cannot be reached: {place.hide(cause)}. Is it running, and is --base-url right?"
+        ) from None
     if status in (401, 403):
         why = place.hide(message(data.decode("utf-8", "replace")))
         raise Fatal(f"{url}: the key was refused (HTTP {status}: {why}).")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from harness.models.aliases import Entry, Price, Way, entries, known_price
+from harness.models.aliases import End, Entry, Price, Way, entries, known_price
 from harness.models.here import checkpoint, obstacle, shipped, trained_on
 from harness.models.subjects import Subject, resolve
 
 __all__ = [
+    "End",
     "Entry",
     "Price",
     "Subject",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import date
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from harness.errors import UsageError
 from harness.specs import Closed, faults
+
+Day = Annotated[str, BeforeValidator(lambda said: said.isoformat() if isinstance(said, date) else said)]
+"""A day or a month as text; YAML makes a date of what stands there without quotes."""
 
 
 class Way(Closed):
@@ -31,7 +35,7 @@ class Price(Closed):
     input: float
     output: float
     currency: str
-    date: str
+    date: Day
     source: str
 
     def of(self, tokens_in: float, tokens_out: float) -> float:
@@ -39,8 +43,19 @@ class Price(Closed):
         return (tokens_in * self.input + tokens_out * self.output) / 1e6
 
 
+class End(Closed):
+    """The `day` on which its provider takes a model down, as read at `source`; `instead` is the alias that takes its place."""
+
+    day: Day
+    source: str
+    instead: str = ""
+
+
 class Entry(Closed):
-    """One alias of `registry.yaml`. The first way that is possible here is taken."""
+    """One alias of `registry.yaml`. The first way that is possible here is taken.
+
+    `ends` is an end that its provider has announced, `retired` one that is past: then the alias is refused.
+    """
 
     title: str = ""
     ways: tuple[Way, ...] = ()
@@ -49,6 +64,8 @@ class Entry(Closed):
     trained_on: tuple[str, ...] = ()
     published_only: bool = False
     confirmed: bool = True
+    ends: End | None = None
+    retired: End | None = None
     price: Price | None = None
     notes: str = ""
 

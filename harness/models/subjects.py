@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from harness.errors import UsageError, unknown
-from harness.models.aliases import Entry, Price, Way, entries, known_price
+from harness.models.aliases import End, Entry, Price, Way, entries, known_price
 from harness.models.here import checkpoint, obstacle, shipped, trained_on
 from harness.registry import adapter_names, get_adapter
 from harness.types import BatchModel, Model
@@ -30,8 +30,7 @@ class Subject:
     def build(self) -> Model | BatchModel:
         """Return the model, ready to answer; raise UsageError for wrong settings, Fatal when it cannot be reached."""
         make = get_adapter(self.provider)
-        _check_settings(self.provider, make, self.settings)
-        built: object = make(self.model, **self.settings)
+        built: object = make(self.model, **_checked(self.provider, make, self.settings))
         if not isinstance(built, Model | BatchModel):
             raise UsageError(
                 f"provider {self.provider} built a {type(built).__name__}, which is no model: it needs name, identity, and either "
@@ -40,11 +39,45 @@ class Subject:
         return built
 
 
-def _check_settings(provider: str, make: Callable[..., Any], settings: Mapping[str, Any]) -> None:
-    allowed = [name for name in inspect.signature(make).parameters if name != "model"]
+KINDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+}
+
+
+def _checked(provider: str, make: Callable[..., Any], settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings as `make` declares them; raise UsageError for a name that it does not take, or a value of another kind."""
+    declared = _declared(make)
     for name in settings:
-        if name not in allowed:
-            raise unknown(f"setting of provider {provider}", name, allowed)
+        if name not in declared:
+            raise unknown(f"setting of provider {provider}", name, declared)
+    return {name: _as_declared(provider, name, value, declared[name]) for name, value in settings.items()}
+
+
+def _declared(make: Callable[..., Any]) -> dict[str, tuple[type, ...]]:
+    """Return for each setting the plain kinds that its annotation allows, empty where it says something else, or nothing."""
+    try:
+        parameters = inspect.signature(make, eval_str=True).parameters
+    except (
+        NameError,
+        SyntaxError,
+        TypeError,
+    ):  # annotations of a package that say what is imported for type checkers only
+        return {name: () for name in inspect.signature(make).parameters if name != "model"}
+    found = {name: get_args(p.annotation) or (p.annotation,) for name, p in parameters.items() if name != "model"}
+    plain = (*KINDS, type(None))
+    return {name: kinds if all(kind in plain for kind in kinds) else () for name, kinds in found.items()}
+
+
+def _as_declared(provider: str, name: str, value: Any, kinds: tuple[type, ...]) -> Any:
+    if not kinds or type(value) in kinds or (type(value) is int and float in kinds):
+        return value
+    if str in kinds and type(value) in (int, float):
+        return str(value)  # what looks like a number on the command line may be a name
+    expected = " or ".join(KINDS[kind] for kind in kinds if kind in KINDS)
+    raise UsageError(f"--model-arg {name}={value}: provider {provider} expects {expected}")
 
 
 def resolve(
@@ -52,8 +85,9 @@ def resolve(
 ) -> list[Subject]:
     """Return the subjects that `--model text` means: one, or two when the entry has a prompt of its own.
 
-    Raises UsageError for an unknown provider or alias, and for an alias none of whose ways is possible here; unless
-    `only_possible` is False, for an estimate that asks nobody needs no key: then its first way stands.
+    Raises UsageError for an unknown provider or alias, for a retired model without an address that still has it, and for an alias
+    none of whose ways is possible here; unless `only_possible` is False, for an estimate that asks nobody needs no key: then its
+    first way stands.
     """
     provider, slash, model = text.partition("/")
     if slash and text not in entries():
@@ -88,6 +122,8 @@ def _from_entry(
 ) -> list[Subject]:
     if entry.published_only:
         raise UsageError(f"{alias} has no API and no weights: only its published numbers can be shown. {entry.notes}")
+    if entry.retired and "base_url" not in settings:
+        raise UsageError(_gone(alias, entry, entry.retired))
     if entry.ways:
         settings = _reachable(entry.ways[0].provider, settings)
     if "base_url" in settings:  # the user says where it runs
@@ -123,6 +159,17 @@ def _possible_way(alias: str, entry: Entry, *, only_possible: bool) -> Way:
         f"tcm-eval run --model {alias} --base-url http://127.0.0.1:8000/v1 ...\n"
         f"{_more_ways_out(entry)}"
         f"  - name another model: see `tcm-eval models list`"
+    )
+
+
+def _gone(alias: str, entry: Entry, end: End) -> str:
+    """Return why a retired model is not asked: its name is refused by now, or answered by another model."""
+    notes = f" {entry.notes}" if entry.notes else ""
+    today = f"  - ask what takes its place: --model {end.instead}\n" if end.instead else ""
+    return (
+        f"{alias}: its provider took {entry.title} down on {end.day} ({end.source}).{notes}\nWays out:\n{today}"
+        f"  - a server that still has it: tcm-eval run --model {alias} --base-url https://HOST/v1 --key-env VARIABLE ...\n"
+        "  - what others measured of it, where published: tcm-eval leaderboard"
     )
 
 

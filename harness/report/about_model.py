@@ -12,7 +12,7 @@ from harness.batch import PROVIDERS
 from harness.engine import Batched, answer
 from harness.errors import UsageError
 from harness.limits import Limits
-from harness.models import Entry, Price, Subject, Way, entries, obstacle, resolve
+from harness.models import End, Entry, Price, Subject, Way, entries, obstacle, resolve
 from harness.plan import Selection, prepare
 from harness.prompts import Style
 from harness.registry import adapter_names, get_adapter
@@ -47,6 +47,7 @@ def _entry(name: str, entry: Entry) -> list[str]:
     lines += _field(
         "max tokens", entry.max_tokens and f"{entry.max_tokens:,} for each answer, unless --max-tokens says otherwise"
     )
+    lines += _field("RETIRED", _end(entry.retired)) + _field("ends", _end(entry.ends))
     lines += _field("notes", entry.notes)
     if entry.published_only:
         return lines + _field("to use it", "impossible: it has no API and no weights; its published numbers are shown")
@@ -60,6 +61,10 @@ def _entry(name: str, entry: Entry) -> list[str]:
             *_way(way, reason),
         ]
     lines.append("")
+    if entry.retired:
+        return lines + _field(
+            "gone", f"a server that still has it can be asked: --model {name} --base-url https://HOST/v1"
+        )
     possible = [way for way, reason in zip(entry.ways, reasons, strict=True) if not reason]
     if possible:
         return lines + _field("ready", f"tcm-eval run --model {name} asks {possible[0].provider}/{possible[0].model}")
@@ -71,6 +76,12 @@ def _entry(name: str, entry: Entry) -> list[str]:
 def _own_prompt(name: str) -> str:
     text = str(shared_prompts()["systems"][name]["text"])
     return f"{name}: asked without it and with it. It begins: {text[:60]}…"
+
+
+def _end(end: End | None) -> str:
+    if end is None:
+        return ""
+    return f"{end.day}{f', then {end.instead} takes its place' if end.instead else ''} (as read at {end.source})"
 
 
 def _price(price: Price | None) -> str:

@@ -110,12 +110,15 @@ def models_text() -> str:
     for alias, entry in entries().items():
         if entry.published_only:
             state = "published numbers only"
+        elif entry.retired:
+            state = f"retired {entry.retired.day}{f', now {entry.retired.instead}' if entry.retired.instead else ''}"
         else:
             reasons = [obstacle(way) for way in entry.ways]
             possible = [w for w, r in zip(entry.ways, reasons, strict=True) if not r]
             first = reasons[0].partition(" (")[0] if reasons else "no way is declared"
             state = f"ready ({possible[0].provider})" if possible else f"not here: {first}"
         marks = "" if entry.confirmed else " (version not confirmed)"
+        marks += f" (until {entry.ends.day})" if entry.ends else ""
         trained = f"; trained on {', '.join(entry.trained_on)}" if entry.trained_on else ""
         rows.append((alias, [Cell(text=state), Cell(text=entry.title + marks + trained)]))
     notes = [f"any model: PROVIDER/NAME with one of the providers {', '.join(adapter_names())}"]

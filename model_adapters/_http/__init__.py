@@ -6,13 +6,14 @@ The one module that adapters may import from each other's side; importing it bri
 from __future__ import annotations
 
 from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protocol
-from model_adapters._http.chat import Chat, no_logprobs
+from model_adapters._http.chat import DROPPABLE, Chat, no_logprobs
 from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed, refuses
 from model_adapters._http.keys import address, endpoint, own_key, stated_key
 from model_adapters._http.reading import chat_content, chat_response, count, data_url, letters, mapping, named, text_of
 from model_adapters._http.sdk import Refused, client, refused, translated
 
 __all__ = [
+    "DROPPABLE",
     "AnthropicBatches",
     "Chat",
     "LeftOut",

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -26,13 +27,21 @@ class Chat:
 
     `connect_s` bounds a connection's start and `first_byte_s` the wait for an answer's first byte, 0 for no bound of its own; the
     whole time is the caller's to bound. Nothing is streamed: the first byte mostly comes when the model has said everything.
+    `fields` stand in every request beside ours; `ignored` are those of ours that the server would take without using them.
     """
 
     def __init__(
-        self, place: Place, opens_with: str = "", connect_s: float = faults.CONNECT_S, first_byte_s: float = 0.0
+        self,
+        place: Place,
+        opens_with: str = "",
+        connect_s: float = faults.CONNECT_S,
+        first_byte_s: float = 0.0,
+        fields: Mapping[str, Any] | None = None,
+        ignored: tuple[str, ...] = (),
     ) -> None:
         self._place = place
         self._opens_with = opens_with
+        self._fields, self._ignored = dict(fields or {}), ignored
         self._session: aiohttp.ClientSession | None = None
         self._left_out = LeftOut({name: name for name in DROPPABLE})
         self._tokens_field = "max_tokens"
@@ -49,7 +58,7 @@ class Chat:
             status, data, retry_after = await self._post("/chat/completions", body)
             if status == 200:
                 seconds = time.perf_counter() - started
-                said = chat_response(faults.parsed(data), seconds, self._left_out.fields, self._opens_with)
+                said = chat_response(faults.parsed(data), seconds, self._not_accepted(request), self._opens_with)
                 return cut(said, request.sampling.stop)
             text = faults.readable(data)
             if self._leave_out(status, text, body):
@@ -61,6 +70,7 @@ class Chat:
     def _body(self, request: Request) -> dict[str, Any]:
         s = request.sampling
         body: dict[str, Any] = {
+            **self._fields,
             "model": self._place.model,
             "messages": [{"role": m.role, "content": chat_content(m)} for m in request.messages],
             "temperature": s.temperature,
@@ -74,7 +84,12 @@ class Chat:
         if s.stop:
             body["stop"] = list(s.stop)
         self._left_out.strip(body)
-        return body
+        return {name: value for name, value in body.items() if name not in self._ignored}
+
+    def _not_accepted(self, request: Request) -> tuple[str, ...]:
+        s = request.sampling
+        unasked = {name for name, asked in (("seed", s.seed is not None), ("stop", s.stop)) if not asked}
+        return tuple(name for name in dict.fromkeys((*self._ignored, *self._left_out.fields)) if name not in unasked)
 
     def _leave_out(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
         if "max_tokens" in body and "max_completion_tokens" in text and faults.refuses(status, text, "max_tokens"):
@@ -92,7 +107,7 @@ class Chat:
         try:
             async with await self._begun(session.post(url, data=data, allow_redirects=False)) as reply:
                 if reply.status in faults.REDIRECTS:
-                    raise faults.redirected(Place(url, self._place.model), reply.headers.get("location", ""))
+                    raise faults.redirected(replace(self._place, url=url), reply.headers.get("location", ""))
                 if (reply.content_length or 0) > faults.LARGEST_BODY:
                     raise faults.too_large()
                 data = self._place.clean(await _read(reply))
@@ -105,7 +120,8 @@ class Chat:
         except aiohttp.ServerTimeoutError as error:
             raise Transient(f"{self._place.url}: {error}") from None
         except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
-            raise Transient(f"{self._place.url}: connection broke: {type(error).__name__} {error}") from None
+            said = self._place.hide(str(error))  # of an answer that is no HTTP it shows the first line
+            raise Transient(f"{self._place.url}: connection broke: {type(error).__name__} {said}") from None
 
     async def _begun(self, asked: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
         """Return the answer once its first bytes are here."""
@@ -136,6 +152,7 @@ class Chat:
 
     async def _score_letters(self, request: Request) -> Response:
         body = {
+            **self._fields,
             "model": self._place.model,
             "messages": [{"role": m.role, "content": chat_content(m)} for m in request.messages],
             "temperature": 0,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.engine import answer
-from harness.errors import Fatal, Rejected, Transient
+from harness.errors import Fatal, Rejected, Transient, UsageError
 from harness.limits import Limits
 from harness.types import Failure, Image, Message, Request, Response, Sampling
 from model_adapters.server import build
@@ -228,3 +228,36 @@ def test_a_stop_string_that_the_server_writes_past_is_cut(text: str, finish: str
 def test_of_several_stop_strings_the_first_in_the_text_counts() -> None:
     with serving(lambda _s, _n: said("一二三四")) as server:
         assert once(server, Request(ASK.messages, Sampling(stop=("四", "二")))).text == "一"
+
+
+def test_further_fields_stand_in_every_request_and_in_the_identity() -> None:
+    with serving(lambda _s, _n: said("答案：A")) as server:
+        once(server, body='{"thinking": {"type": "disabled"}}')
+        assert server.posts()[0].body["thinking"] == {"type": "disabled"}
+        identity = build("mock", base_url=server.url, body='{"thinking": {"type": "disabled"}}').identity
+        assert identity["body"] == '{"thinking":{"type":"disabled"}}'
+        assert not {"body", "ignores"} & set(build("mock", base_url=server.url).identity)
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("{thinking", "is no JSON"),
+        ("[1]", "is no JSON object"),
+        ('{"temperature": 1, "max_tokens": 5}', "body sets max_tokens, temperature"),
+    ],
+)
+def test_further_fields_are_checked_before_anything_is_asked(body: str, wrong: str) -> None:
+    with pytest.raises(UsageError, match=wrong):
+        build("mock", base_url="http://127.0.0.1:1/v1", body=body)
+
+
+def test_what_a_server_ignores_is_left_out_and_recorded_as_not_accepted() -> None:
+    with serving(lambda _s, _n: said("答案：A")) as server:
+        unseeded = Request(ASK.messages, Sampling(seed=None))
+        response = once(server, unseeded, ignores="top_p, temperature,seed")
+        assert not {"temperature", "top_p", "seed"} & set(server.posts()[0].body)
+        assert response.not_accepted == ("temperature", "top_p"), "no seed was asked for"
+        assert once(server, ignores="seed,temperature").not_accepted == ("temperature", "seed")
+        with pytest.raises(UsageError, match="Did you mean: temperature"):
+            build("mock", base_url=server.url, ignores="temprature")

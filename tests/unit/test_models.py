@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.errors import UsageError
-from harness.models import Price, checkpoint, entries, known_price, obstacle, resolve, shipped
+from harness.models import Price, Subject, checkpoint, entries, known_price, obstacle, resolve, shipped
 from harness.registry import adapter_names
 from harness.types import Model
 
@@ -50,12 +50,35 @@ def test_the_papers_fourteen_models_are_there_and_guesses_are_marked() -> None:
 
 def test_a_key_of_an_alias_never_goes_to_an_address_that_the_user_states(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XAI_API_KEY", "sk-planted")
-    [own] = resolve("grok-3", {})
+    [own] = resolve("grok-4.6", {})
     assert own.settings["key_env"] == "XAI_API_KEY"
-    [other] = resolve("grok-3", {"base_url": "http://127.0.0.1:1/v1"})
-    assert "key_env" not in other.settings and other.model == "grok-3" and other.price is None
-    [named] = resolve("grok-3", {"base_url": "http://127.0.0.1:1/v1", "key_env": "MINE"})
+    [other] = resolve("grok-4.6", {"base_url": "http://127.0.0.1:1/v1"})
+    assert "key_env" not in other.settings and other.model == "grok-4.6" and other.price is None
+    [named] = resolve("grok-4.6", {"base_url": "http://127.0.0.1:1/v1", "key_env": "MINE"})
     assert named.settings["key_env"] == "MINE"
+
+
+RETIRED = sorted(alias for alias, entry in entries().items() if entry.retired)
+
+
+@pytest.mark.parametrize("alias", RETIRED)
+def test_a_retired_model_is_refused_and_asked_where_somebody_still_has_it(alias: str) -> None:
+    """A retired name may be answered by another model: a run would measure something else under the old name."""
+    end = entries()[alias].retired
+    assert end is not None and end.source.startswith("https://")
+    for only_possible in (True, False):  # nor is its cost estimated
+        with pytest.raises(UsageError, match=f"(?s)took .* down on {end.day}.*--model {end.instead}.*--base-url"):
+            resolve(alias, {}, only_possible=only_possible)
+    [there] = resolve(alias, {"base_url": "https://127.0.0.1:1/v1"})
+    assert there.provider == "server" and there.price is None
+
+
+def test_what_takes_a_models_place_is_an_alias_that_can_be_asked() -> None:
+    for alias, entry in entries().items():
+        for end in filter(None, (entry.ends, entry.retired)):
+            assert re.fullmatch(r"20\d\d-\d\d-\d\d", end.day), alias
+            assert not entries()[end.instead].retired and not entries()[end.instead].ends, alias
+        assert not (entry.ends and entry.retired), alias
 
 
 def test_the_newest_local_checkpoint_comes_first_and_without_any_the_ways_out_are_named(
@@ -76,7 +99,7 @@ def test_the_newest_local_checkpoint_comes_first_and_without_any_the_ways_out_ar
 def test_a_missing_key_is_named_as_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DASHSCOPE_API_KEY", raising=False)
     with pytest.raises(UsageError, match=r"(?s)DASHSCOPE_API_KEY is not set.*export DASHSCOPE_API_KEY"):
-        resolve("qwen3-max", {})
+        resolve("qwen3.8-max", {})
     assert obstacle(entries()["guess"].ways[0]) == ""
 
 
@@ -113,7 +136,7 @@ def test_every_alias_resolves_up_to_the_door(alias: str, monkeypatch: pytest.Mon
     """With its key there, a model behind an API is built and asks nothing yet; without, the error names what is missing."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
     entry = entries()[alias]
-    if entry.published_only:
+    if entry.published_only or entry.retired:
         return
     keys = {n.strip()[4:] for way in entry.ways for n in way.needs.split(",") if n.strip().startswith("env:")}
     keys |= {str(way.settings["key_env"]) for way in entry.ways if "key_env" in way.settings}
@@ -150,3 +173,33 @@ def test_no_price_stands_without_its_source_and_its_date() -> None:
         if entry.price:
             assert re.fullmatch(r"20\d\d-\d\d(-\d\d)?", entry.price.date), alias
             assert 0 < entry.price.input < entry.price.output < 1000 and entry.price.currency == "USD", alias
+
+
+def test_a_setting_of_another_kind_than_its_provider_declares_is_one_message() -> None:
+    for provider, name, value, expected in (
+        ("anthropic", "thinking", "much", "a whole number"),
+        ("anthropic", "thinking", 0.5, "a whole number"),
+        ("openai", "connect_timeout", "soon", "a number"),
+        ("server", "check", 1, "true or false"),
+        ("server", "key_file", True, "a text"),
+        ("hf", "batch", True, "a whole number"),
+    ):
+        with pytest.raises(UsageError, match=f"--model-arg {name}={value}: provider {provider} expects {expected}"):
+            Subject("m", provider, "m", {name: value}).build()
+    with pytest.raises(UsageError, match="5 is no JSON object"):
+        Subject("m", "server", "m", {"body": 5, "base_url": "http://127.0.0.1:1/v1"}).build()
+
+
+def test_a_day_in_a_users_own_file_needs_no_quotes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "mine:\n  ways: [{provider: echo, model: first}]\n  ends: {day: 2027-05-01, source: 'https://example.org'}\n"
+        "  price: {input: 1, output: 2, currency: EUR, date: 2026-11-21, source: 'https://example.org'}\n"
+    )
+    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
+    entries.cache_clear()
+    try:
+        entry = entries()["mine"]
+        assert entry.price and entry.price.date == "2026-11-21" and entry.ends and entry.ends.day == "2027-05-01"
+    finally:
+        entries.cache_clear()
