@@ -85,7 +85,7 @@ def entries() -> Mapping[str, Entry]:
         try:
             raw = yaml.safe_load(file.read_text("utf-8")) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(f"{file} is not YAML: {error}") from None
+            raise UsageError(f"{file} is not YAML: {error}".replace('in "<unicode string>", ', "in ")) from None
         if not isinstance(raw, dict):
             raise UsageError(f"{file}: expected aliases, each with keys and values, found {type(raw).__name__}")
         for name, entry in raw.items():

@@ -18,6 +18,21 @@ def checkpoint(name: str) -> Path:
     return default_data_root() / "checkpoints" / name / "latest"
 
 
+def recipes(name: str) -> list[str]:
+    """Return the shipped recipes of `tcm-eval train` that make a checkpoint of that name, those of all its weights first."""
+    spec = find_spec("ladder_trainer")
+    roots = (spec.submodule_search_locations or ()) if spec else ()
+    found = [file.stem for root in roots for file in sorted((Path(root) / "recipes").glob(f"{name}*.yaml"))]
+    return sorted(found, key=lambda one: (one.endswith("-lora"), "paper" not in one))
+
+
+def bring(name: str) -> str:
+    """Return how to bring a checkpoint of that name to where it is looked for."""
+    return next(
+        (f"tcm-eval train {recipe}" for recipe in recipes(name)), f"put it, or a link to it, at {checkpoint(name)}"
+    )
+
+
 def shipped(place: str) -> Path:
     """Return the path of `PACKAGE/FOLDER` inside an installed package, without importing it; UsageError when it is not there."""
     package, _, inside = place.partition("/")
@@ -44,23 +59,33 @@ def trained_on(model: str) -> tuple[str, ...]:
 
 
 def obstacle(way: Way) -> str:
-    """Return why a way is not possible here, empty when it is."""
+    """Return all that makes a way not possible here, each with its cure in brackets; empty when nothing does."""
     if way.provider not in adapter_names():
         return f"this installation has no provider '{way.provider}'"
-    for package in filter(None, (part.strip() for part in way.needs.split(","))):
-        kind, _, rest = package.partition(":")
-        if kind == "package" and find_spec(rest) is None:
-            return f"package '{rest}' is not installed (pip install 'tcm-eval[{'vllm' if rest == 'vllm' else 'hf'}]')"
-        if kind == "env" and not os.environ.get(rest):
-            return f"environment variable {rest} is not set"
-        if kind == "gpu" and not _has_gpu():
-            return "no GPU was found"
-        if kind == "hub" and not _in_hub_cache(rest):
-            return f"{rest} is not in the local model cache (fetch it once with: hf download {rest})"
-        if kind == "checkpoint" and not checkpoint(rest).is_dir():
-            return f"no checkpoint of {rest} was made here (tcm-eval train)"
-        if kind == "folder" and not Path(os.path.expandvars(rest)).expanduser().is_dir():
-            return f"folder {rest} does not exist"
+    needs = [need.strip().partition(":") for need in way.needs.split(",") if need.strip()]
+    packages = [name for kind, _, name in needs if kind == "package" and find_spec(name) is None]
+    missing = []
+    if packages:
+        extra = "vllm" if "vllm" in packages else "hf"
+        several = len(packages) > 1
+        named = " and ".join(f"'{name}'" for name in packages)
+        missing.append(
+            f"package{'s' if several else ''} {named} {'are' if several else 'is'} not installed (pip install 'tcm-eval[{extra}]')"
+        )
+    return "; ".join([*missing, *filter(None, (_lacking(kind, rest) for kind, _, rest in needs))])
+
+
+def _lacking(kind: str, rest: str) -> str:
+    if kind == "env" and not os.environ.get(rest):
+        return f"environment variable {rest} is not set"
+    if kind == "gpu" and not _has_gpu():
+        return "no GPU was found"
+    if kind == "hub" and not _in_hub_cache(rest):
+        return f"{rest} is not in the local model cache (fetch it once with: hf download {rest})"
+    if kind == "checkpoint" and not checkpoint(rest).is_dir():
+        return f"no checkpoint of {rest} is here ({bring(rest)})"
+    if kind == "folder" and not Path(os.path.expandvars(rest)).expanduser().is_dir():
+        return f"folder {rest} does not exist"
     return ""
 
 
@@ -69,7 +94,7 @@ def _has_gpu() -> bool:
 
 
 def _in_hub_cache(repository: str) -> bool:
-    home = os.environ.get("HF_HUB_CACHE") or str(
-        Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub"
-    )
-    return (Path(home) / f"models--{repository.replace('/', '--')}").is_dir()
+    """Tell whether a model's files are in the cache of the hub; a folder that a broken download left has no config.json."""
+    home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
+    cache = Path(os.environ.get("HF_HUB_CACHE") or f"{home}/hub").expanduser()
+    return any((cache / f"models--{repository.replace('/', '--')}" / "snapshots").glob("*/config.json"))

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from harness.errors import UsageError, unknown
 from harness.models.aliases import End, Entry, Price, Way, entries, known_price
-from harness.models.here import checkpoint, obstacle, shipped, trained_on
+from harness.models.here import checkpoint, obstacle, recipes, shipped, trained_on
 from harness.registry import adapter_names, get_adapter
 from harness.types import BatchModel, Model
 
@@ -174,12 +174,19 @@ def _gone(alias: str, entry: Entry, end: End) -> str:
 
 
 def _more_ways_out(entry: Entry) -> str:
-    made = [way.model.partition(":")[2] for way in entry.ways if way.model.startswith("checkpoint:")]
-    keys = dict.fromkeys(way.settings["key_env"] for way in entry.ways if "key_env" in way.settings)
-    lines = [
-        f"  - train it here: tcm-eval train (its checkpoint {name} is then found by itself)\n" for name in made[:1]
-    ]
-    return "".join([*lines, *(f"  - set its key: export {key}=...\n" for key in keys)])
+    """Return the ways out that this entry has besides a server: a checkpoint trained, brought or fetched, and its key."""
+    lines = []
+    for name in dict.fromkeys(way.model.partition(":")[2] for way in entry.ways if way.model.startswith("checkpoint:")):
+        found = recipes(name)
+        lines += [f"train it here: tcm-eval train {' | '.join(found)}"] if found else []
+        lines += [f"put its checkpoint, or a link to it, at {checkpoint(name)}{'' if found else f'. {entry.notes}'}"]
+    needs = [need.strip() for way in entry.ways for need in way.needs.split(",")]
+    for repository in dict.fromkeys(need.removeprefix("hub:") for need in needs if need.startswith("hub:")):
+        lines += [f"fetch its weights once, where there is a network: hf download {repository}"]
+    if any(way.provider == "hf" for way in entry.ways):
+        lines += ["name any checkpoint's folder on this machine: --model hf/FOLDER"]
+    lines += [f"set its key: export {need[4:]}=..." for need in dict.fromkeys(needs) if need.startswith("env:")]
+    return "".join(f"  - {line}\n" for line in lines)
 
 
 def _own_settings(way: Way, stated: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.errors import UsageError
-from harness.models import Price, Subject, checkpoint, entries, known_price, obstacle, resolve, shipped
+from harness.models import Price, Subject, Way, checkpoint, entries, known_price, obstacle, resolve, shipped
 from harness.registry import adapter_names
 from harness.types import Model
 
@@ -86,8 +86,18 @@ def test_the_newest_local_checkpoint_comes_first_and_without_any_the_ways_out_ar
 ) -> None:
     monkeypatch.setenv("TCM_EVAL_DATA", str(tmp_path))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "none"))
-    with pytest.raises(UsageError, match=r"(?s)no checkpoint of ladder-base.*--base-url.*tcm-eval train"):
+    with pytest.raises(UsageError) as refused:
         resolve("ladder-base", {})
+    told = str(refused.value).partition("Ways out:")[2]
+    for way_out in (
+        "--base-url http://127.0.0.1:8000/v1",
+        "tcm-eval train ladder-base-paper | ladder-base-authors",
+        str(checkpoint("ladder-base")),
+        "hf download ashuai81/Qwen2.5-7B-CTM",
+        "--model hf/FOLDER",
+        "tcm-eval models list",
+    ):
+        assert way_out in told, way_out
     made = tmp_path / "checkpoints" / "run-1"
     made.mkdir(parents=True)
     checkpoint("ladder-base").parent.mkdir()
@@ -203,3 +213,34 @@ def test_a_day_in_a_users_own_file_needs_no_quotes(monkeypatch: pytest.MonkeyPat
         assert entry.price and entry.price.date == "2026-11-21" and entry.ends and entry.ends.day == "2027-05-01"
     finally:
         entries.cache_clear()
+
+
+def test_all_that_is_missing_for_a_way_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    needs = "package:no_torch, package:no_transformers, hub:a/b, env:NO_SUCH_KEY"
+    assert obstacle(Way(provider="hf", model="a/b", needs=needs)) == (
+        "packages 'no_torch' and 'no_transformers' are not installed (pip install 'tcm-eval[hf]'); "
+        "a/b is not in the local model cache (fetch it once with: hf download a/b); environment variable NO_SUCH_KEY is not set"
+    )
+
+
+def test_a_model_is_in_the_hubs_cache_once_a_snapshot_of_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HF_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    way = Way(provider="hf", model="a/b", needs="hub:a/b")
+    snapshot = tmp_path / "huggingface" / "hub" / "models--a--b" / "snapshots" / "1234"
+    snapshot.mkdir(parents=True)
+    assert "hf download a/b" in obstacle(way), "what a broken download leaves"
+    (snapshot / "config.json").write_text("{}")
+    assert obstacle(way) == ""
+
+
+def test_a_checkpoint_that_no_recipe_makes_is_put_where_it_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TCM_EVAL_DATA", str(tmp_path))
+    with pytest.raises(UsageError, match=f"(?s)at {checkpoint('zhongjing')}. Merge the authors' LoRA") as refused:
+        resolve("zhongjing", {})
+    assert "tcm-eval train" not in str(refused.value)
