@@ -115,8 +115,8 @@ def models_text() -> str:
         else:
             reasons = [obstacle(way) for way in entry.ways]
             possible = [w for w, r in zip(entry.ways, reasons, strict=True) if not r]
-            first = reasons[0].partition(" (")[0] if reasons else "no way is declared"
-            state = f"ready ({possible[0].provider})" if possible else f"not here: {first}"
+            nearest = min(reasons, key=lambda said: said.count("; "), default="no way is declared")
+            state = f"ready ({possible[0].provider})" if possible else f"not here: {nearest.partition(' (')[0]}"
         marks = "" if entry.confirmed else " (version not confirmed)"
         marks += f" (until {entry.ends.day})" if entry.ends else ""
         trained = f"; trained on {', '.join(entry.trained_on)}" if entry.trained_on else ""
