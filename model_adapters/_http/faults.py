@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -62,21 +63,47 @@ class Place:
 
     def hide(self, text: str) -> str:
         """Return the text without the key, for providers repeat keys in their messages."""
-        return text.replace(self.key, "[key]") if self.key else text
+        if not self.key:
+            return text
+        if len(self.key) < SECRET:
+            return text.replace(self.key, "[key]")
+        return self.clean(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def clean(self, data: bytes) -> bytes:
-        """Return an answer's bytes without the key: answers are stored. What is as short as a word (`none`, `EMPTY`) is left."""
+        """Return an answer's bytes without the key, however it is written: answers are stored.
+
+        What is as short as a word (`none`, `EMPTY`) is left.
+        """
         if not self.key or len(self.key) < SECRET:
             return data
-        data = data.replace(self.key.encode(), b"[key]")
-        return _as_json_writes(self.key).sub(b"[key]", data) if b"\\" in data else data
+        encoded = _encoded(self.key)
+        for form in encoded:
+            data = data.replace(form, b"[key]")
+        if b"\\" in data or b"%" in data:
+            data = _escaped(self.key.encode()).sub(b"[key]", data)
+        if b"\\/" in data or b"\\u00" in data or b"%2" in data:
+            for form in encoded[1:]:
+                data = _escaped(form).sub(b"[key]", data)
+        return data
 
 
 @lru_cache(maxsize=16)
-def _as_json_writes(key: str) -> re.Pattern[bytes]:
-    """Return a pattern of a key whose characters a JSON text may have escaped, one or all."""
-    ways = (rf"(?:{re.escape(c)}|\\u{ord(c):04x}{'|' + re.escape(chr(92) + c) if c == '/' else ''})" for c in key)
-    return re.compile("".join(ways).encode(), re.I)
+def _encoded(key: str) -> tuple[bytes, ...]:
+    """Return a key as it is, in hexadecimal, and in base64 at each of the three places it may begin at, as after `user:`."""
+    raw = key.encode()
+    found = [raw, raw.hex().encode(), raw.hex().upper().encode()]
+    for encode in (b64encode, urlsafe_b64encode):
+        for before in range(3):
+            whole = encode(bytes(before) + raw + bytes(3))
+            found.append(whole[(before * 8 + 5) // 6 : (before + len(raw)) * 8 // 6])
+    return tuple(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=256)
+def _escaped(form: bytes) -> re.Pattern[bytes]:
+    """Return a pattern of a text whose characters a JSON text (also one within another) or an address may have escaped, one or all."""
+    ways = (rf"(?:{re.escape(chr(c))}|\\+u{c:04x}|%{c:02x}{'|' + chr(92) * 2 + '+/' if c == 47 else ''})" for c in form)
+    return re.compile("".join(ways).encode("latin-1"), re.I)
 
 
 def readable(data: bytes) -> str:
@@ -112,7 +139,7 @@ def fault(status: int, text: str, retry_after: float | None, place: Place) -> Ad
 def redirected(place: Place, location: str) -> Fatal:
     """Return the error for an answer that sends us to another address."""
     return Fatal(
-        f"{place.url} redirects to {urlsplit(location).netloc or 'another address'}. Redirects are not followed, "
+        f"{place.url} redirects to {place.hide(urlsplit(location).netloc) or 'another address'}. Redirects are not followed, "
         "so that no key goes to another host: give the final address with --base-url."
     )
 

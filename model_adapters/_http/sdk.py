@@ -90,9 +90,9 @@ def translated(error: Exception, place: Place) -> AdapterError:
         if isinstance(one, httpx2.TimeoutException):
             return Transient(f"{place.url}: {type(one).__name__}: nothing came in time")
         if isinstance(one, httpx2.ConnectError):
-            return Transient(f"cannot connect to {place.url}: {one}")
+            return Transient(f"cannot connect to {place.url}: {place.hide(str(one))}")
         if isinstance(one, (httpx2.HTTPError, ConnectionError, asyncio.IncompleteReadError)):
-            return Transient(f"{place.url}: connection broke: {type(one).__name__} {one}")
+            return Transient(f"{place.url}: connection broke: {type(one).__name__} {place.hide(str(one))}")
         if isinstance(one, UnicodeEncodeError):
             return Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)")
         if isinstance(one, ValueError):  # the body of a 200 was no JSON, or not of the protocol's shape

@@ -12,9 +12,9 @@ from harness.batch import collecting
 from harness.store import read
 from harness.types import Failure, Response
 from tests.support.batch_server import BatchServer
+from tests.support.planted import KEY as KEY
 
 Call = Callable[..., tuple[int, str, str]]
-KEY = "sk-planted-77aa"
 both = pytest.mark.parametrize("provider", ["openai", "anthropic"])
 
 

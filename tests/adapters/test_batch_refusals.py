@@ -1,4 +1,4 @@
-"""What `--batch` refuses, and where its key goes."""
+"""What `--batch` refuses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pytest
 
 from harness.batch import PROVIDERS
 from harness.registry import get_adapter
-from tests.adapters.batching import KEY, Call, both, command
+from tests.adapters.batching import Call, command
 from tests.adapters.batching import quick_batches as quick_batches
 from tests.support.batch_server import serving_batches
-from tests.support.chat_server import Reply, said
-from tests.support.protocols import said_by_anthropic
+from tests.support.chat_server import Reply
 
 pytestmark = pytest.mark.usefixtures("quick_batches")
 
@@ -62,32 +61,3 @@ def test_the_providers_that_are_said_to_have_batches_are_those_whose_models_have
         model = get_adapter(name)("x", base_url="http://127.0.0.1:9/v1", **settings)
         assert (getattr(model, "batches", None) is not None) == (name in PROVIDERS), name
         asyncio.run(model.aclose())
-
-
-@both
-def test_the_key_stands_in_no_file_and_every_request_carries_it(
-    provider: str, suite: Path, tmp_path: Path, tcm_eval: Call
-) -> None:
-    with serving_batches(provider) as server:
-        code, out, err = tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))
-        assert code == 0
-        assert all(KEY in str(headers) for headers in server.headers)
-    written = b"".join(path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file())
-    assert KEY.encode() not in written and KEY not in out + err
-
-
-@both
-def test_an_answer_that_repeats_the_key_is_kept_without_it(
-    provider: str, suite: Path, tmp_path: Path, tcm_eval: Call
-) -> None:
-    leaky = said(f"{KEY}：答案：A") if provider == "openai" else said_by_anthropic(f"{KEY}：答案：A")
-    with serving_batches(provider, lambda name, _t: leaky if name != "live" else "ok") as server:
-        code, out, err = tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))
-    written = b"".join(path.read_bytes() for path in (tmp_path / "r").rglob("*") if path.is_file())
-    assert code == 0 and KEY.encode() not in written and b"[key]" in written and KEY not in out + err
-
-
-def test_results_at_another_host_are_not_fetched_with_the_key(suite: Path, tmp_path: Path, tcm_eval: Call) -> None:
-    with serving_batches("anthropic", results_host="http://127.0.0.2:1", looks_until_done=0) as server:
-        code, _, err = tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))
-    assert code == 3 and "no key goes to another host" in err

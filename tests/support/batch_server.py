@@ -34,17 +34,27 @@ class Batch:
     looks: int = 0
 
 
+def unchanged(reply: Reply) -> Reply:
+    return reply
+
+
 @dataclass
 class BatchServer:
-    """`fate` decides each request; a batch ends at its `looks_until_done`-th look. `paid` holds every question that was paid for."""
+    """`fate` decides each request; a batch ends at its `looks_until_done`-th look, as `ends` says and for `reason` where that is a failure. `paid` holds every question that was paid for.
+
+    `rewrites` changes whatever is sent, as bytes; `working` is what is said of a batch that is under way.
+    """
 
     provider: str
     fate: Fate
     looks_until_done: int = 2
     ends: str = "completed"
+    reason: str = "Enqueued token limit reached"
     after_create: Callable[[Batch, BaseHTTPRequestHandler], bool] = lambda _b, _h: True
     before_create: Callable[[], Reply | None] = lambda: None
     break_results: int = 0
+    rewrites: Callable[[Reply], Reply] = unchanged
+    working: str = "in_progress"
     results_host: str = ""
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -61,7 +71,7 @@ class BatchServer:
 
 def question(body: dict[str, Any]) -> str:
     """Return the last message's text of a request's body."""
-    asked = body.get("messages") or body.get("input")
+    asked: Any = body.get("messages") or body.get("input")
     return str(asked[-1]["content"])
 
 
@@ -202,12 +212,12 @@ class Handler(BaseHTTPRequestHandler):
                 "input_file_id": "x",
                 "created_at": int(batch.created),
                 "metadata": batch.metadata,
-                "status": self.state.ends if over else "in_progress",
+                "status": self.state.ends if over else self.state.working,
                 "request_counts": {"total": total, "completed": total if over else 0, "failed": 0},
             }
             if over and self.state.ends == "failed":
-                message = "Enqueued token limit reached"
-                shown["errors"] = {"object": "list", "data": [{"code": "token_limit_exceeded", "message": message}]}
+                why = {"code": "token_limit_exceeded", "message": self.state.reason}
+                shown["errors"] = {"object": "list", "data": [why]}
             elif over:
                 good, bad = _openai_rows(self.state, batch)
                 for field_name, rows in (("output_file_id", good), ("error_file_id", bad)):
@@ -221,7 +231,7 @@ class Handler(BaseHTTPRequestHandler):
         return {
             "id": batch.id,
             "type": "message_batch",
-            "processing_status": "ended" if over else "in_progress",
+            "processing_status": "ended" if over else self.state.working,
             "request_counts": {**zero, "processing": 0 if over else total, "succeeded": total if over else 0},
             "created_at": created,
             "expires_at": created,
@@ -233,6 +243,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: Any) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = self.state.rewrites(Reply(status, data)).body
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data)))

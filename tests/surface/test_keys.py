@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
-from harness.pipeline import site
 from tests.conftest import make_suite
-from tests.support.chat_server import ChatServer, Reply, Seen, said, serving
+from tests.support.chat_server import ChatServer, Reply, listening, said, serving
+from tests.support.planted import KEY, MARK, echoing, leaks, repeated, with_key
 from tests.support.protocols import CHAT, GEMINI, MESSAGES, PROTOCOLS, SERVER, Protocol
 
 Call = Callable[..., tuple[int, str, str]]
-KEY = "sk-planted/7Q+x9=R-4fT8w"
-"""With characters that change when an address or a header is encoded."""
 ROOT = Path(__file__).resolve().parents[2]
 ALL = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
 
 
-def writings(key: str) -> list[bytes]:
-    """Return the key as it is, its halves, URL-encoded, and in base64 at each of the three places it may begin at."""
-    raw = key.encode()
-    found = [raw, raw[:12], raw[-12:], quote(key, safe="").encode(), quote(key).encode(), raw.hex().encode()]
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for before in range(3):
-            whole = encode(b"\0" * before + raw + b"\0" * 3)
-            found.append(whole[(before * 8 + 5) // 6 : (len(raw) + before) * 8 // 6])
-    return found
-
-
-def leaks(folder: Path, *texts: str) -> list[str]:
-    """Return where the key stands: files below the folder (names too), and texts."""
-    places = {str(path): path.name.encode() + path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    places |= {f"text {n}": text.encode() for n, text in enumerate(texts)}
-    return [f"{place}: {form!r}" for place, data in places.items() for form in writings(KEY) if form in data]
-
-
 def test_the_search_finds_a_key_in_each_writing(tmp_path: Path) -> None:
     assert not leaks(tmp_path, "nothing")
-    for form in (KEY, quote(KEY, safe=""), base64.b64encode(f"Bearer {KEY}".encode()).decode(), f"x{KEY}y"):
+    for form in (*repeated(), KEY[:12], quote(KEY), base64.b64encode(f"Bearer {KEY}".encode()).decode(), f"x{KEY}y"):
         assert leaks(tmp_path, form), form
     (tmp_path / KEY.replace("/", "_")).write_text("x")
-    (tmp_path / "log").write_bytes(b"\0" + base64.b64encode(b"ab:" + KEY.encode()))
     assert leaks(tmp_path)
+
+
+def test_the_search_finds_a_key_inside_of_packed_files(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "log.eval", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("journal/start.json", f'{{"said": "{KEY}"}}' * 50)
+    assert any("log.eval" in place for place in leaks(tmp_path))
+    rows = pyarrow.table({"said": [f"{n}: you sent {KEY}" for n in range(50)]})
+    parquet.write_table(rows, tmp_path / "rows.parquet", compression="gzip", write_statistics=False)
+    assert KEY.encode() not in (tmp_path / "rows.parquet").read_bytes()
+    assert any("rows.parquet" in place for place in leaks(tmp_path))
 
 
 @pytest.fixture(autouse=True)
@@ -62,24 +57,6 @@ def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def suite_of_six(tmp_path: Path) -> Path:
     return make_suite(tmp_path / "own", 8)
-
-
-def echoing(protocol: Protocol) -> Callable[[Seen, int], Reply]:
-    """Return a provider that repeats every header it got, in each kind of answer in turn."""
-
-    def answer(seen: Seen, n: int) -> Reply:
-        heard = f"you sent {dict(seen.headers)} with {KEY} and 答案：A"
-        replies = [
-            protocol.answer(heard),
-            protocol.error(500, heard, "server_error"),
-            protocol.error(400, heard, "invalid_request_error"),
-            Reply(200, f'{{"broken": "{KEY}'.encode()),
-            Reply(200, {"surprise": heard}),
-            Reply(502, f"<html>{heard}</html>".encode(), {"content-type": "text/html"}),
-        ]
-        return replies[n % len(replies)]
-
-    return answer
 
 
 def command(protocol: Protocol, server: ChatServer, folder: Path, *more: object) -> list[str]:
@@ -99,18 +76,6 @@ def command(protocol: Protocol, server: ChatServer, folder: Path, *more: object)
     return [str(word) for word in words]
 
 
-def looks(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Yield every command that reads a results folder and prints or writes something."""
-    out = str(folder / "out")
-    for form in ("table", "markdown", "csv", "json", "latex"):
-        yield ("leaderboard", "--output", out, "--format", form)
-    for form in ("csv", "parquet", "lm-eval", "model-index", "inspect"):
-        yield ("export", out, "--to", form, "--output", str(folder / f"export-{form}"))
-
-    yield ("models", "list")
-    yield ("doctor",)
-
-
 @ALL
 def test_a_key_stands_in_no_file_and_no_line_after_a_run_however_it_went(
     tcm_eval: Call, suite_of_six: Path, tmp_path: Path, protocol: Protocol
@@ -121,45 +86,15 @@ def test_a_key_stands_in_no_file_and_no_line_after_a_run_however_it_went(
             heard += map(str, tcm_eval(*command(protocol, server, tmp_path, *more)))
         sent = re.sub(r"\\u00\w\w", "?", str([dict(seen.headers) for seen in server.posts()]))
         assert "sk-planted" in sent, "its own host did get the key"
-    for words in looks(tmp_path):
-        code, out, err = tcm_eval(*words)
-        assert code == 0, (words, err)
-        heard += [out, err]
-    site(tmp_path / "out", tmp_path / "site")
     assert "[key]" in "".join(p.read_text("utf-8") for p in tmp_path.rglob("records.jsonl")), (
         "it was repeated, and hidden"
     )
     assert not leaks(tmp_path, *heard)
 
 
-def test_a_key_that_an_answer_repeats_stands_in_nothing_that_compare_gate_and_figures_write(
-    tcm_eval: Call, suite_of_six: Path, tmp_path: Path
-) -> None:
-    heard: list[str] = []
-    with serving(lambda seen, _n: said(f"you sent {dict(seen.headers)} with {KEY}\n答案：A")) as server:
-        for name in ("one", "two"):
-            code, out, err = tcm_eval(*command(SERVER, server, tmp_path, "--name", name))
-            assert code == 0, err
-            heard += [out, err]
-    one, two = sorted((tmp_path / "out" / "runs").iterdir())
-    made = [str(tmp_path / name) for name in ("junit.xml", "gate.md", "gate.json")]
-    gate = ("gate", "--baseline", one, "--candidate", two, "--junit", made[0], "--markdown", made[1], "--json", made[2])
-    for words in (
-        *(("compare", one, two, "--format", form) for form in ("table", "markdown", "csv", "json", "latex")),
-        gate,
-        ("figures", tmp_path / "out", "--output", tmp_path / "figures", "--format", "png,svg"),
-    ):
-        code, out, err = tcm_eval(*words)
-        assert code in (0, 4) if words is gate else code == 0, (words, err)
-        heard += [out, err]
-    assert all(Path(file).is_file() for file in made) and any((tmp_path / "figures").iterdir())
-    assert "[key]" in (one / "records.jsonl").read_text("utf-8"), "it was repeated, and hidden"
-    assert not leaks(tmp_path, *heard)
-
-
 @ALL
 def test_a_refused_key_is_not_shown(tcm_eval: Call, suite_of_six: Path, tmp_path: Path, protocol: Protocol) -> None:
-    refusal = protocol.error(401, f"Incorrect API key provided: {KEY}", "invalid_api_key")
+    refusal = with_key(protocol.error(401, f"Incorrect API key provided: {MARK}", "invalid_api_key"))
     with serving(lambda _s, _n: refusal) as server:
         code, out, err = tcm_eval(*command(protocol, server, tmp_path))
         assert code == 3 and "the key was refused" in err and "[key]" in err and server.posts()
@@ -227,9 +162,68 @@ def test_a_redirect_to_another_host_does_not_carry_the_key(
     tcm_eval: Call, suite_of_six: Path, tmp_path: Path, protocol: Protocol
 ) -> None:
     with serving(lambda _s, _n: said("elsewhere")) as other:
-        for status in (301, 302, 307, 308):
-            with serving(lambda _s, _n, status=status: Reply(status, {}, {"location": f"{other.url}/{KEY}"})) as server:  # type: ignore[misc]
+        addresses = (f"{other.url}/{KEY}", f"http://user:{quote(KEY, safe='')}@{other.url.removeprefix('http://')}")
+        for status, to in product((301, 302, 307, 308), addresses):
+            away = Reply(status, {}, {"location": to})
+            with serving(lambda _s, _n, away=away: away) as server:  # type: ignore[misc]
                 code, out, err = tcm_eval(*command(protocol, server, tmp_path))
                 assert code == 3 and "Redirects are not followed" in err and server.posts()
                 assert not leaks(tmp_path, out, err)
         assert not other.seen
+
+
+@ALL
+@pytest.mark.parametrize(
+    "line", [f"HTTP/1.1 200 OK\r\nno header {KEY}", f"{KEY} 200 OK", f"HTTP/1.1 {KEY}", f"HTTP/1.1 200 {KEY}"]
+)
+def test_an_answer_that_is_no_http_and_repeats_the_key_is_shown_without_it(
+    tcm_eval: Call, suite_of_six: Path, tmp_path: Path, protocol: Protocol, line: str
+) -> None:
+    class Broken(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.wfile.write(line.encode() + b"\r\n\r\n")
+
+    with listening(Broken) as url:
+        server = ChatServer(lambda _s, _n: said(""), url=f"{url}/v1")
+        words = command(protocol, server, tmp_path, "--model-arg", "check=false")
+        code, out, err = tcm_eval(*words[:-2] if protocol is not SERVER else words)
+    assert code == 3
+    assert not leaks(tmp_path, out, err)
+
+
+def test_a_list_of_models_that_repeats_the_key_brings_it_into_no_manifest(
+    tcm_eval: Call, suite_of_six: Path, tmp_path: Path
+) -> None:
+    """What a server says of its model stands in the run's identity."""
+
+    class Listing(BaseHTTPRequestHandler):
+        status = 200
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+        def do_GET(self) -> None:
+            one = {"id": "mock", "owned_by": MARK, "root": MARK}
+            data = with_key(Reply(body={"data": [one], "error": {"message": "x" * 290 + MARK}})).body
+            self._send(self.status, data)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self._send(200, json.dumps(said("答案：A").body).encode())
+
+        def _send(self, status: int, data: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    for Listing.status, wanted in ((200, 0), (401, 3), (500, 0)):
+        with listening(Listing) as url:
+            server = ChatServer(lambda _s, _n: said(""), url=f"{url}/v1")
+            code, out, err = tcm_eval(*command(SERVER, server, tmp_path, "--fresh"))
+        assert code == wanted, err
+        assert not leaks(tmp_path, out, err)

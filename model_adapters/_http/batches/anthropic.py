@@ -50,7 +50,7 @@ class AnthropicBatches:
         async def go() -> str:
             with file.open("rb") as lines:
                 made = await self._sdk.messages.batches.create(requests=[orjson.loads(line) for line in lines])
-            return str(made.id)
+            return self._place.hide(str(made.id))
 
         return await ours(go, self._place)
 
@@ -94,7 +94,10 @@ class AnthropicBatches:
             counts = now.request_counts
             done = counts.succeeded + counts.errored + counts.canceled + counts.expired
             return Progress(
-                now.processing_status == "ended", done, done + counts.processing, str(now.processing_status)
+                now.processing_status == "ended",
+                done,
+                done + counts.processing,
+                self._place.hide(str(now.processing_status)),
             )
 
         return await ours(go, self._place)
@@ -129,4 +132,6 @@ def _same_host(url: str, place: Place) -> None:
     from urllib.parse import urlsplit
 
     if urlsplit(url)[:2] != urlsplit(place.url)[:2]:
-        raise Fatal(f"{place.url} says that its results lie at {urlsplit(url).netloc}: no key goes to another host")
+        raise Fatal(
+            f"{place.url} says that its results lie at {place.hide(urlsplit(url).netloc)}: no key goes to another host"
+        )

@@ -39,7 +39,7 @@ class OpenAIBatches:
             made = await self._sdk.batches.create(
                 completion_window="24h", endpoint=self._path, input_file_id=uploaded.id, metadata={TAG: tag}
             )
-            return str(made.id)
+            return self._place.hide(str(made.id))
 
         return await ours(go, self._place)
 
@@ -49,7 +49,7 @@ class OpenAIBatches:
         async def go() -> str | None:
             async for batch in self._sdk.batches.list(limit=100):
                 if (batch.metadata or {}).get(TAG) == tag:
-                    return str(batch.id)
+                    return self._place.hide(str(batch.id))
                 if batch.created_at < since - SLACK:
                     return None
             return None
@@ -65,9 +65,8 @@ class OpenAIBatches:
             done, total = (counts.completed + counts.failed, counts.total) if counts else (0, 0)
             why = "; ".join(str(one.message) for one in (now.errors.data or [])) if now.errors else ""
             ended = now.status in ("completed", "failed", "expired", "cancelled")
-            return Progress(
-                ended, done, total, f"{now.status}: {self._place.hide(why)[:300]}" if why else str(now.status)
-            )
+            said = f"{now.status}: {why}" if why else str(now.status)
+            return Progress(ended, done, total, self._place.hide(said)[:320])
 
         return await ours(go, self._place)
 
