@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
 
 PATIENCE_S = 10
 """Seconds between asking a process to end and ending it."""
-
-LOOK_S = 0.05
-"""Seconds between two looks at which processes a starting engine has."""
 
 _WATCH = """
 import os, signal, sys, time
@@ -33,6 +32,10 @@ all_told(signal.SIGKILL)
 """
 
 
+class _Interrupted(BaseException):
+    """Ctrl-C by a name that vLLM does not know: its start passes over a KeyboardInterrupt, and waits on for its processes."""
+
+
 class Watch:
     """A small process that outlives us to end others; stop it when they have ended."""
 
@@ -48,33 +51,15 @@ class Watch:
 
     @contextlib.contextmanager
     def over_children(self) -> Iterator[None]:
-        """Watch over every process that `multiprocessing` starts meanwhile, from its start on; end them where an error comes out."""
-        before, seen, done = set(multiprocessing.active_children()), set[int](), threading.Event()
-
-        def look() -> None:
-            for child in set(multiprocessing.active_children()) - before:
-                if child.pid is not None and child.pid not in seen:
-                    seen.add(child.pid)
-                    self.over(child.pid)
-
-        def keep_looking() -> None:
-            while not done.wait(LOOK_S):
-                look()
-
-        thread = threading.Thread(target=keep_looking, name="watch", daemon=True)
-        thread.start()
+        """Watch over every process that `multiprocessing` starts meanwhile; end them at Ctrl-C, which gets out, or any other error."""
+        ours: list[BaseProcess] = []
         try:
-            yield
+            with _noted(ours, self.over), _ctrl_c_gets_out(ours):
+                yield
         except BaseException:  # also Ctrl-C: no engine is left behind
-            done.set()
-            thread.join()
-            for child in set(multiprocessing.active_children()) - before:
-                child.kill()
+            _end(ours)
             self.stop()
             raise
-        done.set()
-        thread.join()
-        look()
 
     def stop(self) -> None:
         """End it, and nobody else."""
@@ -82,3 +67,66 @@ class Watch:
             self._process.kill()
             self._process.wait()
             self._process.stdin.close()
+
+
+@contextlib.contextmanager
+def _noted(ours: list[BaseProcess], over: Callable[[int], None]) -> Iterator[None]:
+    """Put every process that `multiprocessing` starts meanwhile into `ours`, and give its number to `over`.
+
+    Ctrl-C does not reach it, nor what it starts: a terminal sends it to all, and it is ours to end them.
+    """
+    start = BaseProcess.start
+
+    def start_noted(process: BaseProcess) -> None:
+        resource_tracker.ensure_running()  # its start would undo the next line
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a process begins with its parent's
+        try:
+            start(process)
+            ours.append(process)
+            if process.pid is not None:
+                over(process.pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    BaseProcess.start = start_noted  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        BaseProcess.start = start  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def _ctrl_c_gets_out(ours: list[BaseProcess]) -> Iterator[None]:
+    """At Ctrl-C end `ours` and raise KeyboardInterrupt, even out of code that would keep one to itself.
+
+    Where Ctrl-C means something else already, or does not come to this thread, nothing is changed.
+    """
+
+    def get_out(*_: object) -> None:
+        _end(ours)
+        raise _Interrupted
+
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, get_out)
+    try:
+        yield
+    except _Interrupted:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(processes: list[BaseProcess]) -> None:
+    """Kill processes with all that they have started: an engine that is still loading its model takes no other signal."""
+    import psutil  # type: ignore[import-untyped]  # vLLM needs it too
+
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in psutil.Process(process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+        process.kill()
+        process.join()
