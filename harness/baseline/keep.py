@@ -10,7 +10,7 @@ from harness.baseline.runs import from_run
 from harness.baseline.sides import Column, Side, TaskScores
 from harness.errors import IncompleteError, UsageError
 from harness.registry import get_metric
-from harness.tables import Cell, Table, render
+from harness.tables import Cell, Table, render, terminal_width
 from harness.types import STATUSES
 
 
@@ -70,7 +70,7 @@ def side_text(side: Side) -> str:
     title = f"{side.name} ({side.run}), {side.created}"
     notes = [f"{name}: {value}" for name, value in side.identity.items()]
     table = Table(title, ["mean", "answers", "clusters", "by status"], rows, notes, of="task and metric")
-    return render([table], "table", width=120)
+    return render([table], "table", width=terminal_width(120))
 
 
 def mean(task: TaskScores, column: Column) -> float | None:
@@ -107,4 +107,6 @@ def _changes(old: Side, new: Side) -> str:
                 notes.append(f"asked otherwise than before: {name} {metric}: {', '.join(differs)}")
     notes += [f"no longer in the baseline: {name}" for name in old.tasks if name not in new.tasks]
     title = f"{new.name} ({new.run}) in place of {old.name} ({old.run})"
-    return render([Table(title, ["before", "now"], rows, notes, of="task and metric")], "table", width=120)
+    return render(
+        [Table(title, ["before", "now"], rows, notes, of="task and metric")], "table", width=terminal_width(120)
+    )

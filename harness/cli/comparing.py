@@ -87,14 +87,13 @@ def _add_baseline(commands: Any) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    import shutil
-
     from harness.baseline import find, load
     from harness.compare import compare_runs, render_comparison
+    from harness.tables import terminal_width
 
     first, *others = (load(find(text, args.output)) for text in (args.baseline, *args.candidates))
-    width = shutil.get_terminal_size((120, 40)).columns
-    print(render_comparison(compare_runs(first, others, force=args.force), args.format, width=width))
+    compared = compare_runs(first, others, force=args.force)
+    print(render_comparison(compared, args.format, width=terminal_width(120)))
     return DONE
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from harness.position import sentences
 from harness.report.judged import judged_tables
-from harness.tables import Cell, Table, render
+from harness.tables import Cell, Table, counted, render, terminal_width
 
 
 class Finished(Protocol):
@@ -48,7 +48,7 @@ def _one(done: Finished) -> str:
     columns = ["mean", "95% interval", "by chance", "n", "answers"]
     notes = [*_explained(summary), *further, *sentences(summary), *trouble(summary), f"run folder: {done.folder}"]
     tables = [Table(str(summary["subject"]["name"]), columns, rows, notes), *judged_tables(summary)]
-    return render(tables, "table", width=120)
+    return render(tables, "table", width=terminal_width(120))
 
 
 def _mean(row: Mapping[str, Any]) -> str:
@@ -81,11 +81,11 @@ def _cells(row: Mapping[str, Any], floor: float | None = None, unasked: int = 0)
     counts = dict(row.get("counts", {}))
     if unasked:  # no answer, but no failed call either
         counts = {**counts, "failed": counts["failed"] - unasked, "not asked": unasked}
-    said = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
+    said = ", ".join(f"{n:,} {status}" for status, n in counts.items() if n)
     level = row.get("chance", floor)
     chance = Cell() if level is None else Cell(text=f"{level:.3f}")
     mean = Cell(text=_mean(row))
-    return [mean, Cell(text=interval), chance, Cell(text=str(row["n"])), Cell(text=said)]
+    return [mean, Cell(text=interval), chance, Cell(text=f"{row['n']:,}"), Cell(text=said)]
 
 
 def trouble(summary: Mapping[str, Any]) -> list[str]:
@@ -95,14 +95,14 @@ def trouble(summary: Mapping[str, Any]) -> list[str]:
     unscored = sum(row["counts"]["unscored"] for metrics in summary["tasks"].values() for row in metrics.values())
     unasked = sum(summary.get("unasked", {}).values())
     if failed:
-        kinds = [f"{failed - unasked} calls failed (they are not wrong answers)"] if failed > unasked else []
-        kinds += [f"{unasked} were not asked"] if unasked else []
+        lost = failed - unasked
+        kinds = [f"{counted(lost, 'call')} failed (a failed call is no wrong answer)"] if lost > 0 else []
+        kinds += [f"{unasked:,} {'was' if unasked == 1 else 'were'} not asked"] if unasked else []
         why = f" Stopped: {summary['stopped']}." if "stopped" in summary else ""
-        notes.append(
-            f"INCOMPLETE: {failed} questions have no answer: {', '.join(kinds)}.{why} The same command goes on."
-        )
+        lack = f"{counted(failed, 'question')} {'has' if failed == 1 else 'have'} no answer"
+        notes.append(f"INCOMPLETE: {lack}: {', '.join(kinds)}.{why} The same command goes on.")
     if unscored:
-        notes.append(f"INCOMPLETE: {unscored} scores could not be computed.")
+        notes.append(f"INCOMPLETE: {counted(unscored, 'score')} could not be computed.")
     absent: dict[str, list[str]] = {}
     for task, command in summary.get("absent", {}).items():
         absent.setdefault(command, []).append(task)

@@ -17,8 +17,11 @@ from harness.prompts import Prompter, Style
 from harness.registry import adapter_names, plugin_states
 from harness.specs import Language, TaskSpec
 from harness.suites import Catalogue
-from harness.tables import Cell, Table, counted, printable, render
+from harness.tables import Cell, Table, counted, printable, render, terminal_width
 from harness.types import Blanks, Case, Choice, Sampling, Target
+
+PIPED = 1000
+"""Columns of a list that goes to no terminal: a line an entry, for tools that read lines."""
 
 
 def tasks_text(catalogue: Catalogue) -> str:
@@ -34,7 +37,7 @@ def tasks_text(catalogue: Catalogue) -> str:
         if any(catalogue.missing(task) for task in catalogue.tasks(name)):
             notes.append(f"data is absent; {_cure(catalogue, name)}")
         tables.append(Table(f"{name}: {suite.title}", ["type", "data", "metrics"], rows, notes))
-    return render(tables, "table", width=160)
+    return render(tables, "table", width=terminal_width(PIPED))
 
 
 def task_text(catalogue: Catalogue, task: TaskSpec, language: Language | None) -> str:
@@ -45,7 +48,7 @@ def task_text(catalogue: Catalogue, task: TaskSpec, language: Language | None) -
     if missing:
         return "\n".join([*filter(None, lines), f"  data is absent; {_cure(catalogue, task.suite)}"])
     splits = Counter(sample.split for sample in stream(catalogue, task))
-    lines.append("  samples: " + ", ".join(f"{n} {split}" for split, n in splits.items()))
+    lines.append("  samples: " + ", ".join(f"{n:,} {split}" for split, n in splits.items()))
     prompter = Prompter(task, Style(language=language), Sampling(**task.sampling.model_dump()))
     for sample in islice(stream(catalogue, task), 1):
         request = prompter.job(sample).next([])
@@ -101,7 +104,7 @@ def data_text(catalogue: Catalogue) -> str:
     rows = [(f"{s.suite}/{s.name}", [Cell(text=s.state), Cell(text=str(s.path))]) for s in status(catalogue)]
     absent = dict.fromkeys(s.suite for s in status(catalogue) if s.state == "absent")
     notes = [f"bring {suite}: {catalogue.bring(suite)}" for suite in absent]
-    return render([Table("data files", ["state", "path"], rows, notes)], "table", width=200)
+    return render([Table("data files", ["state", "path"], rows, notes)], "table", width=terminal_width(PIPED))
 
 
 def models_text() -> str:
@@ -123,7 +126,7 @@ def models_text() -> str:
         rows.append((alias, [Cell(text=state), Cell(text=entry.title + marks + trained)]))
     notes = [f"any model: PROVIDER/NAME with one of the providers {', '.join(adapter_names())}"]
     notes.append("every way to an alias, and what each needs: tcm-eval models show NAME")
-    return render([Table("models", ["state", "what it is"], rows, notes)], "table", width=200)
+    return render([Table("models", ["state", "what it is"], rows, notes)], "table", width=terminal_width(PIPED))
 
 
 EXTRAS = {
@@ -183,5 +186,5 @@ def knowledge_text() -> tuple[str, bool]:
     lines = [printable(str(finding)) for finding in errors]
     lines.append(f"{counted(len(errors), 'error')}, {counted(len(findings) - len(errors), 'warning')}")
     for name, (bare, total) in unchecked().items():
-        lines.append(f"{name}: {total} lines, {total - bare} compared with a text that is named")
+        lines.append(f"{name}: {total:,} lines, {total - bare:,} compared with a text that is named")
     return "\n".join(lines), not errors

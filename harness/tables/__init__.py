@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.tables.drawn import FORMS, Cell, Emphasis, Form, Name, Table, render
+from harness.tables.drawn import FORMS, Cell, Emphasis, Form, Name, Table, render, terminal_width
 from harness.tables.harmless import (
     code_markdown,
     counted,
@@ -30,4 +30,5 @@ __all__ = [
     "printable",
     "render",
     "shortened",
+    "terminal_width",
 ]

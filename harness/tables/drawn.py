@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,6 +85,11 @@ class Table:
     legend: str = ""
     asked: Sequence[tuple[str, str]] = ()
     whose: Sequence[str] = ()
+
+
+def terminal_width(elsewhere: int) -> int:
+    """Return how many columns the terminal has; `elsewhere` where output is none, as in a pipe, and COLUMNS is not set."""
+    return shutil.get_terminal_size((elsewhere, 40)).columns
 
 
 def render(tables: Sequence[Table], form: Form, *, width: int = 100) -> str:
@@ -283,4 +289,5 @@ def _csv(tables: Sequence[Table]) -> str:
     return out.getvalue()
 
 
-_CSV = ["table", "kind", "model", "rank", "marks", "column", "task", "metric", "value", "low", "high", "n", "text", "comparison_id"]
+_OF = ("table", "kind", "model", "rank", "marks", "column", "task", "metric")
+_CSV = (*_OF, "value", "low", "high", "n", "text", "comparison_id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -106,3 +107,16 @@ def test_a_latex_table_whose_last_block_is_short_is_filled_up() -> None:
 def test_a_name_that_starts_with_a_bracket_is_no_option_of_a_latex_line_break() -> None:
     drawn = render([Table("t", ["a"], [("[0pt]", [Cell(0.5)]), ("*m", [Cell(0.5)])])], "latex")
     assert "\n{}[0pt] & 0.500" in drawn and "\n{}*m & 0.500" in drawn
+
+
+def test_lists_fold_to_the_terminal_and_stay_in_one_line_where_there_is_none(
+    tcm_eval: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    code, piped, _ = tcm_eval("models", "list")
+    assert code == 0 and any(
+        "guess" in line and "ready" in line and "picks an option" in line for line in piped.splitlines()
+    )
+    monkeypatch.setenv("COLUMNS", "90")
+    folded = tcm_eval("models", "list")[1]
+    assert folded.count("guess ") == 2 and max(len(line) for line in folded.splitlines() if set(line) == {"─"}) <= 90
