@@ -13,7 +13,7 @@ from harness.limits import Gate, Health
 from harness.plan import Plan
 from harness.runs import Silent
 from harness.score import Reading
-from harness.tables import counted, printable
+from harness.tables import counted, money, printable
 from harness.types import Failure, Record
 
 if TYPE_CHECKING:
@@ -59,6 +59,15 @@ def _span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _asked(plan: Plan) -> str:
+    """Return how many questions there are and, where turns, repeats or rotations make them more, how many answers are wanted."""
+    tasks = plan.manifest["tasks"].values()
+    answers = sum(info["answers"] for info in tasks)
+    samples = sum(info.get("samples", info["answers"]) for info in tasks)
+    more = f", {answers:,} answers wanted" if answers != samples else ""
+    return f"{counted(samples, 'question')} in {counted(len(plan.parts), 'task')}{more}"
 
 
 class Outage:
@@ -136,14 +145,12 @@ class Console:
 
     def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:
         """Say what is going to be done."""
-        total = sum(info["answers"] for info in plan.manifest["tasks"].values())
         self._lines = {task: Line(task, info["answers"]) for task, info in plan.manifest["tasks"].items()}
         for part, n in answered.items():
             if part in self._lines:
                 self._lines[part].done = n
         have = sum(answered.values())
-        asked = f"{counted(total, 'question')} in {counted(len(plan.parts), 'task')}"
-        self._say(f"{plan.name}: {asked}; {have:,} already answered")
+        self._say(f"{plan.name}: {_asked(plan)}; {have:,} already answered")
         if absent:
             self._say(f"not asked, for their data is not here: {', '.join(absent)}  (tcm-eval data status)")
         self._started = self._told = time.monotonic()
@@ -177,7 +184,7 @@ class Console:
         said = [f"{rate:,.0f} req/s" if rate >= 9.95 else f"{rate:.1f} req/s"]
         if gate is not None:
             said += [f"{tokens:,.0f} tokens/s"] if gate.tokens else []
-            said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
+            said += [f"cost so far {money(gate.spent)}"] if gate.spent else []
             said += [counted(gate.retries, "retry", "retries")] if gate.retries else []
             said += [f"{gate.running} of {int(gate.window)} in flight"]
         left = 0 if self._outage and self._outage.now() else sum(line.left for line in self._lines.values())
@@ -240,7 +247,7 @@ class Console:
         gate = self._gate
         if gate is not None:
             said += [f"{gate.tokens - gate.earlier_tokens:,} tokens"] if gate.tokens else []
-            said += [f"cost so far {gate.spent:,.4g}"] if gate.spent else []
+            said += [f"cost so far {money(gate.spent)}"] if gate.spent else []
             said += [counted(gate.retries, "retry", "retries")] if gate.retries else []
         return ", ".join(said)
 

@@ -1,8 +1,9 @@
-"""Texts from outside made harmless for what they go into: a terminal, JSON, Markdown, LaTeX, CSV; and how words are counted and cut."""
+"""Texts from outside made harmless for what they go into: a terminal, JSON, Markdown, LaTeX, CSV; and how words are counted and cut, and money is said."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from typing import Any
@@ -45,6 +46,14 @@ def code_markdown(text: str) -> str:
 def counted(number: int, noun: str, many: str = "") -> str:
     """Return so many of a thing in words: 1 question, 1,500 questions; `many` where an s is not enough: 2 retries."""
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
+
+
+def money(amount: float) -> str:
+    """Return an amount in plain decimals: two places from 1 on, below it two digits that are not zero: 8.50, 0.031, 0.000078."""
+    if amount < 0.995:
+        places = 1 - math.floor(math.log10(amount)) if amount > 0 else 2
+        return f"{amount:.{places}f}"
+    return f"{amount:,.2f}"
 
 
 def shortened(text: str, length: int) -> str:

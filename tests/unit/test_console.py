@@ -55,10 +55,28 @@ async def test_a_line_says_speed_tokens_cost_retries_and_what_is_in_flight(clock
     lines = out.getvalue().splitlines()
     assert lines[0] == "m: 1,500 questions in 2 tasks; 400 already answered"
     assert lines[1].startswith(
-        "a: 500 of 1,000; b: 0 of 500; 10 req/s, 400 tokens/s, cost so far 8.5, 7 retries, 0 of 8"
+        "a: 500 of 1,000; b: 0 of 500; 10 req/s, 400 tokens/s, cost so far 8.50, 7 retries, 0 of 8"
     )
     assert lines[1].endswith("0 of 8 in flight, 2 min left")
     assert len(lines) == 3, "one line in ten seconds"
+
+
+def test_answers_are_told_from_questions_where_there_are_more_of_them(clock: Clock) -> None:
+    """A dialogue's turns, repeats and rotations are answers of their own."""
+    out = io.StringIO()
+    told = plan(a=3550)
+    told.manifest["tasks"]["a"]["samples"] = 3346
+    Console(out).start(told, {"a": 1200}, [])
+    assert out.getvalue() == "m: 3,346 questions in 1 task, 3,550 answers wanted; 1,200 already answered\n"
+
+
+async def test_a_cost_is_never_told_in_powers_of_ten(clock: Clock) -> None:
+    shown = Console(io.StringIO())
+    gate = Gate(Limits(), lambda tokens_in, tokens_out: (tokens_in + tokens_out) * 6e-7)
+    shown.start(plan(a=1000), {}, [])
+    shown.follow(gate)
+    gate.answered(await gate.enter(Request(())), Response("x", tokens_in=100, tokens_out=30))
+    assert "cost so far 0.000078" in shown._pushing(clock.now) and "cost so far 0.000078" in shown._ended(1)
 
 
 def answer_one_a_second(shown: Console, clock: Clock, seconds: int) -> None:

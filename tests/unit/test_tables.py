@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.tables import FORMS, Cell, Name, Table, for_csv, for_latex, for_markdown, printable, render
+from harness.tables import FORMS, Cell, Name, Table, for_csv, for_latex, for_markdown, money, printable, render
 
 EVIL = '\x1b[31m=HYPERLINK("x")|<script>\u202e&%$#_{}~^\\\n`*'
 
@@ -120,3 +120,17 @@ def test_lists_fold_to_the_terminal_and_stay_in_one_line_where_there_is_none(
     monkeypatch.setenv("COLUMNS", "90")
     folded = tcm_eval("models", "list")[1]
     assert folded.count("guess ") == 2 and max(len(line) for line in folded.splitlines() if set(line) == {"─"}) <= 90
+
+
+def test_money_is_told_in_plain_decimals_that_are_not_zero() -> None:
+    told = {
+        0: "0.00",
+        7.8e-5: "0.000078",
+        0.0314: "0.031",
+        0.5: "0.50",
+        0.994: "0.99",
+        0.996: "1.00",
+        12345.678: "12,345.68",
+    }
+    assert {amount: money(amount) for amount in told} == told
+    assert money(1e-12) == "0.0000000000010"
