@@ -138,25 +138,6 @@ def test_killed_between_the_submission_and_the_note_the_orphan_is_found(
     assert len(outcomes(tmp_path / "r")) == 30
 
 
-def test_killed_before_the_submission_the_questions_are_submitted(suite: Path, tmp_path: Path, tcm_eval: Call) -> None:
-    reached: list[int] = []
-
-    def silent() -> Reply:
-        reached.append(1)
-        time.sleep(3)
-        return Reply(500, {})
-
-    with serving_batches("openai", before_create=silent) as server:
-        process = started(server, suite, tmp_path / "r")
-        wait_until(lambda: reached)
-        killed(process)
-        assert not server.batches
-        server.before_create = lambda: None
-        code, _, _ = tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))
-        assert code == 0 and len(server.batches) == 1
-    assert [part.closed for part in parts(folder_of(tmp_path / "r"))] == [True, True]
-
-
 @both
 def test_killed_in_the_middle_of_collecting_the_rest_is_collected_and_the_tokens_are_all_counted(
     provider: str, tmp_path: Path, tcm_eval: Call

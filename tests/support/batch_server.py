@@ -42,7 +42,8 @@ def unchanged(reply: Reply) -> Reply:
 class BatchServer:
     """`fate` decides each request; a batch ends at its `looks_until_done`-th look, as `ends` says and for `reason` where that is a failure. `paid` holds every question that was paid for.
 
-    `rewrites` changes whatever is sent, as bytes; `working` is what is said of a batch that is under way.
+    `rewrites` changes whatever is sent, as bytes; `working` is what is said of a batch that is under way;
+    `sends_results` may send a file of results by itself, and tells whether it did.
     """
 
     provider: str
@@ -51,7 +52,9 @@ class BatchServer:
     ends: str = "completed"
     reason: str = "Enqueued token limit reached"
     after_create: Callable[[Batch, BaseHTTPRequestHandler], bool] = lambda _b, _h: True
+    before_upload: Callable[[], None] = lambda: None
     before_create: Callable[[], Reply | None] = lambda: None
+    sends_results: Callable[[BaseHTTPRequestHandler, bytes], bool] = lambda _h, _d: False
     break_results: int = 0
     rewrites: Callable[[Reply], Reply] = unchanged
     working: str = "in_progress"
@@ -161,9 +164,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if match := re.fullmatch(r"/v1/files/(.+)/content", path):
-            return self._send(200, self.state.files[match[1]])
+            return self._results(self.state.files[match[1]])
         if match := re.fullmatch(r"/v1/messages/batches/(.+)/results", path):
-            return self._send(200, _jsonl(_anthropic_rows(self.state, self.state.batches[match[1]])))
+            return self._results(_jsonl(_anthropic_rows(self.state, self.state.batches[match[1]])))
         if path in ("/v1/batches", "/v1/messages/batches"):
             listed = [self._shown(batch) for batch in reversed(self.state.batches.values())]
             return self._send(200, {"object": "list", "data": listed, "has_more": False})
@@ -174,7 +177,12 @@ class Handler(BaseHTTPRequestHandler):
             batch.looks += 1
         return self._send(200, self._shown(batch))
 
+    def _results(self, data: bytes) -> None:
+        if not self.state.sends_results(self, data):
+            self._send(200, data)
+
     def _upload(self, raw: bytes) -> None:
+        self.state.before_upload()
         boundary = str(self.headers["content-type"]).partition("boundary=")[2].encode()
         part = next(p for p in raw.split(b"--" + boundary) if b'name="file"' in p)
         name = f"file-{len(self.state.files)}"
