@@ -108,9 +108,11 @@ def _placed(entry: Entry, folder: Path) -> Entry:
     return entry.model_copy(update={"ways": tuple(ways)})
 
 
-def known_price(provider: str, model: str) -> Price | None:
-    """Return the price of a provider's model if an alias states it."""
+def known_price(provider: str, model: str, base_url: str | None = None) -> Price | None:
+    """Return the price of a provider's model if an alias states it; None at another address: who answers there has prices of its own."""
+    asked = base_url.rstrip("/") if base_url else None
     for entry in entries().values():
-        if entry.price and any(way.provider == provider and way.model == model for way in entry.ways):
-            return entry.price
+        for way in entry.ways:
+            if entry.price and (way.provider, way.model) == (provider, model) and way.settings.get("base_url") == asked:
+                return entry.price
     return None

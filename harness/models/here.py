@@ -58,8 +58,11 @@ def trained_on(model: str) -> tuple[str, ...]:
     return tuple(known.get("trained_on", ())) if isinstance(known, dict) else ()
 
 
-def obstacle(way: Way) -> str:
-    """Return all that makes a way not possible here, each with its cure in brackets; empty when nothing does."""
+def obstacle(way: Way, *, keyed: bool = False) -> str:
+    """Return all that makes a way not possible here, each with its cure in brackets; empty when nothing does.
+
+    Where a key is named otherwise (`keyed`), its usual environment variable is not missed.
+    """
     if way.provider not in adapter_names():
         return f"this installation has no provider '{way.provider}'"
     needs = [need.strip().partition(":") for need in way.needs.split(",") if need.strip()]
@@ -72,7 +75,9 @@ def obstacle(way: Way) -> str:
         missing.append(
             f"package{'s' if several else ''} {named} {'are' if several else 'is'} not installed (pip install 'tcm-eval[{extra}]')"
         )
-    return "; ".join([*missing, *filter(None, (_lacking(kind, rest) for kind, _, rest in needs))])
+    return "; ".join(
+        [*missing, *filter(None, (_lacking(kind, rest) for kind, _, rest in needs if not (keyed and kind == "env")))]
+    )
 
 
 def _lacking(kind: str, rest: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -100,7 +101,7 @@ def resolve(
             )
         if not model:
             raise UsageError(f"--model {text}: the part after '/' is empty. Example: server/qwen2.5-7b-instruct")
-        price = known_price(provider, model)
+        price = known_price(provider, model, _address(provider, settings))
         seen = trained_on(model)
         return [Subject(name or text, provider, model, _reachable(provider, settings), trained_on=seen, price=price)]
     if text not in entries():
@@ -110,6 +111,12 @@ def resolve(
             "model", text, entries(), "Or provider/name, for example server/NAME: see `tcm-eval models list`."
         )
     return _from_entry(text, entries()[text], settings, name, only_possible=only_possible)
+
+
+def _address(provider: str, settings: Mapping[str, Any]) -> str | None:
+    """Return the address that the user states, None for the provider's own."""
+    stated = settings.get("base_url") or (os.environ.get("TCM_EVAL_BASE_URL") if provider == "server" else None)
+    return str(stated) if stated else None
 
 
 def _reachable(provider: str, settings: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,7 +136,8 @@ def _from_entry(
     if "base_url" in settings:  # the user says where it runs
         way = next((w for w in entry.ways if w.provider == "server"), Way(provider="server", model=alias))
     else:
-        way = _possible_way(alias, entry, only_possible=only_possible)
+        keyed = not settings.keys().isdisjoint(("key_env", "key_file"))
+        way = _possible_way(alias, entry, only_possible=only_possible, keyed=keyed)
     merged = {**_own_settings(way, settings), **settings}
     model = way.model
     if model.startswith("checkpoint:"):
@@ -144,9 +152,12 @@ def _from_entry(
     return [common, Subject(f"{name or alias} (own prompt)", way.provider, model, merged, entry.own_system, *known)]
 
 
-def _possible_way(alias: str, entry: Entry, *, only_possible: bool) -> Way:
-    """Return the first way that is possible here, or unless `only_possible` the first; raise UsageError where there is none."""
-    reasons = {f"{way.provider}/{way.model}": obstacle(way) for way in entry.ways}
+def _possible_way(alias: str, entry: Entry, *, only_possible: bool, keyed: bool) -> Way:
+    """Return the first way that is possible here, or unless `only_possible` the first; raise UsageError where there is none.
+
+    `keyed` says that the user names a key, so that the provider's usual variable is not missed.
+    """
+    reasons = {f"{way.provider}/{way.model}": obstacle(way, keyed=keyed) for way in entry.ways}
     for way in entry.ways:
         if not reasons[f"{way.provider}/{way.model}"]:
             return way
@@ -185,7 +196,11 @@ def _more_ways_out(entry: Entry) -> str:
         lines += [f"fetch its weights once, where there is a network: hf download {repository}"]
     if any(way.provider == "hf" for way in entry.ways):
         lines += ["name any checkpoint's folder on this machine: --model hf/FOLDER"]
-    lines += [f"set its key: export {need[4:]}=..." for need in dict.fromkeys(needs) if need.startswith("env:")]
+    lines += [
+        f"set its key: export {need[4:]}=..., or name another variable with --key-env, or a file with --model-arg key_file=PATH"
+        for need in dict.fromkeys(needs)
+        if need.startswith("env:")
+    ]
     return "".join(f"  - {line}\n" for line in lines)
 
 

@@ -119,6 +119,30 @@ def test_prices_are_per_million_tokens_and_found_for_plain_names_too() -> None:
     assert known_price("openai", "no-such") is None
 
 
+def test_a_price_is_that_of_its_own_address_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same weights on one's own machine cost nothing, and a gateway has prices of its own."""
+    home = entries()["glm-5.2"].ways[0].settings["base_url"]
+    [there] = resolve("server/glm-5.2", {"base_url": f"{home}/"})
+    [here] = resolve("server/glm-5.2", {"base_url": "http://127.0.0.1:8000/v1"})
+    [gateway] = resolve("openai/gpt-4o", {"base_url": "https://gateway.example/v1"})
+    assert there.price == entries()["glm-5.2"].price and here.price is None and gateway.price is None
+    monkeypatch.setenv("TCM_EVAL_BASE_URL", home)
+    assert resolve("server/glm-5.2", {})[0].price == there.price
+
+
+@pytest.mark.parametrize("named", [{"key_env": "MINE"}, {"key_file": "/home/me/key"}])
+def test_a_key_that_the_user_names_stands_for_the_usual_variable(
+    monkeypatch: pytest.MonkeyPatch, named: dict[str, str]
+) -> None:
+    for name in ("OPENAI_API_KEY", "XAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    for alias in ("gpt-4o", "grok-4.6"):
+        with pytest.raises(UsageError, match="--key-env"):
+            resolve(alias, {})
+        [subject] = resolve(alias, named)
+        assert named.items() <= subject.settings.items() and subject.price == entries()[alias].price
+
+
 def test_a_users_own_file_may_replace_an_alias(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("guess:\n  title: mine\n  ways:\n    - {provider: echo, model: first}\n")
