@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import console
+from harness.console import news
 from tests.support.chat_server import ChatServer, Reply, Seen, said, serving
 
 Call = Callable[..., tuple[int, str, str]]
@@ -19,7 +19,7 @@ ERROR = "HTTP 500: CUDA error: no kernel image"
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make waits a tenth as long, and the first word of trouble come with the third fault."""
     monkeypatch.setattr(random, "uniform", lambda _low, _high: 0.1)
-    monkeypatch.setattr(console, "SOON", 0.0)
+    monkeypatch.setattr(news, "SOON", 0.0)
 
 
 def command(server: ChatServer, suite: Path, output: Path, *more: object) -> tuple[object, ...]:
@@ -48,7 +48,7 @@ def test_a_server_that_always_fails_is_told_early_and_ends_the_run(
 def test_a_long_wait_that_the_provider_asks_for_is_told_even_to_the_quiet(
     tcm_eval: Call, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "WONDER", 0.0)
+    monkeypatch.setattr(news, "WONDER", 0.0)
     slow = Reply(429, {"error": {"message": "slow down"}}, {"retry-after": "1"})
     with serving(lambda _seen, n: slow if n == 3 else said("答案：A")) as server:
         code, _, err = tcm_eval(*command(server, suite, tmp_path, "--quiet"))

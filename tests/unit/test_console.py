@@ -10,6 +10,7 @@ import pytest
 
 from harness import console
 from harness.console import Console, Line, Quiet
+from harness.console.news import Causes
 from harness.limits import Gate, Limits, Used
 from harness.types import Failure, Record, Request, Response
 
@@ -169,6 +170,38 @@ def test_that_nothing_is_answered_is_told_within_seconds_then_less_and_less_ofte
     assert [line for line in out.getvalue().splitlines() if "again" in line] == [f"{whose}answered again after 10 min"]
     fail(clock, gate, 40, 0.1)
     assert "nobody answered for 3 s: 3" in out.getvalue().splitlines()[-1]
+
+
+def failures(*causes: tuple[str, str, int]) -> list[Record]:
+    """Return records of calls that failed: (kind, message, how many)."""
+    return [Record("k", "a", "s", Failure(kind, why, 6)) for kind, why, times in causes for _ in range(times)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [Console, Quiet])
+def test_the_end_says_why_calls_failed_and_what_can_be_done(clock: Clock, kind: type[Console] | type[Quiet]) -> None:
+    out = io.StringIO()
+    shown, _ = watching(clock, kind, out)
+    refused, broken = ("bad_request", "HTTP 400: \x1b[2Jno such role"), ("server", "HTTP 502")
+    for record in failures((*broken, 2), (*refused, 5), ("too_long", "HTTP 413", 3), ("timeout", "no answer", 1)):
+        shown.record(record, None)
+    shown.stop()
+    lines = [line.strip().removeprefix("m: ") for line in out.getvalue().splitlines()]
+    assert lines[-6:] == [
+        "5 calls failed (bad_request): HTTP 400: no such role",
+        "3 calls failed (too_long): HTTP 413",
+        "2 calls failed (server): HTTP 502",
+        "1 call failed with 1 other error: records.jsonl holds all",
+        "the provider does not take these questions as they are: asked again unchanged, they fail again",
+        "the model has no room for these questions and their answers: try fewer --shots or a smaller --max-tokens",
+    ]
+
+
+def test_a_million_different_errors_take_no_more_room_than_a_thousand() -> None:
+    causes = Causes()
+    for number in range(5000):
+        causes.note(Failure("server", f"request {number} broke", 1))
+    lines = list(causes.lines())
+    assert lines[0] == "4,000 calls failed (server): other errors" and lines[-1].startswith("998 calls failed with")
 
 
 def test_faults_among_answers_are_not_told(clock: Clock) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from harness.limits import Gate, Health
+from harness.console.news import EVERY, Causes, Outage, Speed, span
+from harness.limits import Gate
 from harness.plan import Plan
 from harness.runs import Silent
 from harness.score import Reading
@@ -18,19 +18,6 @@ from harness.types import Failure, Record
 
 if TYPE_CHECKING:
     from rich.live import Live
-
-EVERY = 10.0
-"""Seconds between two plain lines."""
-SOON, FEW = 3.0, 3
-"""Seconds without any answer, and attempts that came to nothing meanwhile, from which on a user is told."""
-SELDOM = 300.0
-"""Seconds between two lines that nobody is answered, at most: they begin with `EVERY` and double."""
-WONDER = 20.0
-"""A wait of so many seconds that a provider asks for is told."""
-LONGEST_ERROR = 200
-"""Characters of an error that are shown."""
-RECENT = 60.0
-"""Seconds that speeds are taken over: a slow start or a pause must not stay in the time left for hours."""
 
 
 @dataclass(slots=True)
@@ -50,15 +37,9 @@ class Line:
 
     def show(self) -> str:
         """Return the line: done of total, failed, unparsed."""
-        trouble = f", {self.failed} failed" if self.failed else ""
-        trouble += f", {self.unparsed} unparsed" if self.unparsed else ""
+        trouble = f", {self.failed:,} failed" if self.failed else ""
+        trouble += f", {self.unparsed:,} unparsed" if self.unparsed else ""
         return f"{self.task}: {self.done:,} of {self.total:,}{trouble}"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _asked(plan: Plan) -> str:
@@ -68,64 +49,6 @@ def _asked(plan: Plan) -> str:
     samples = sum(info.get("samples", info["answers"]) for info in tasks)
     more = f", {answers:,} answers wanted" if answers != samples else ""
     return f"{counted(samples, 'question')} in {counted(len(plan.parts), 'task')}{more}"
-
-
-class Outage:
-    """Tells that nobody is answered while attempts come to nothing: after `SOON` seconds, then at longer and longer intervals."""
-
-    def __init__(self, health: Health, tell: Callable[[str], None]) -> None:
-        self._health, self._tell = health, tell
-        self._next, self._gap, self._since = SOON, EVERY, 0.0
-        self._told = False
-
-    def now(self) -> str:
-        """Return what is wrong, with the last error; "" while somebody is answered, or too little has gone wrong to tell."""
-        health, silence = self._health, self._health.silence()
-        if silence < SOON or health.in_a_row < FEW:
-            return ""
-        state = (
-            f"nobody answered for {_span(silence)}" if health.answers else f"nothing answered yet in {_span(silence)}"
-        )
-        return (
-            f"{state}: {health.in_a_row:,} attempts came to nothing, the last with: {health.last_error[:LONGEST_ERROR]}"
-        )
-
-    def fault(self) -> None:
-        """Tell it, if it is time to."""
-        silence = self._health.silence()
-        if silence >= self._next and (said := self.now()):
-            self._since, self._told = self._health.last_answer, True
-            self._next, self._gap = silence + self._gap, min(SELDOM, 2 * self._gap)
-            self._tell(said)
-
-    def hold(self, seconds: float) -> None:
-        """Tell that the provider asks all requests to wait, if that is long enough to wonder about."""
-        if seconds >= WONDER:
-            self._tell(f"the provider asks to wait {_span(seconds)}: nothing is asked until then")
-
-    def over(self) -> None:
-        """Tell that somebody has been answered again, if the contrary was told."""
-        if self._health.in_a_row == 0:
-            if self._told:
-                self._tell(f"answered again after {_span(self._health.last_answer - self._since)}")
-            self._next, self._gap, self._told = SOON, EVERY, False
-
-
-class Speed:
-    """Requests and tokens per second of the last minute."""
-
-    def __init__(self, now: float) -> None:
-        self._points: deque[tuple[float, int, int]] = deque([(now, 0, 0)])
-
-    def at(self, now: float, requests: int, tokens: int) -> tuple[float, float]:
-        """Return both speeds, given how many there were in all until now."""
-        while len(self._points) > 1 and self._points[1][0] <= now - RECENT:
-            self._points.popleft()
-        began, before, used = self._points[0]
-        if now - self._points[-1][0] >= 1:
-            self._points.append((now, requests, tokens))
-        seconds = max(1e-9, now - began)
-        return (requests - before) / seconds, (tokens - used) / seconds
 
 
 class Console:
@@ -139,6 +62,7 @@ class Console:
         self._gate: Gate | None = None
         self._outage: Outage | None = None
         self._lines: dict[str, Line] = {}
+        self._causes = Causes()
         self._speed = Speed(0.0)
         self._started = self._told = 0.0
         self._count = self._asked = 0
@@ -154,7 +78,7 @@ class Console:
         if absent:
             self._say(f"not asked, for their data is not here: {', '.join(absent)}  (tcm-eval data status)")
         self._started = self._told = time.monotonic()
-        self._speed = Speed(self._started)
+        self._speed, self._causes = Speed(self._started), Causes()
         self._count = self._asked = 0
         if self.out.isatty():
             from rich.console import Console as RichConsole
@@ -188,7 +112,7 @@ class Console:
             said += [counted(gate.retries, "retry", "retries")] if gate.retries else []
             said += [f"{gate.running} of {int(gate.window)} in flight"]
         left = 0 if self._outage and self._outage.now() else sum(line.left for line in self._lines.values())
-        return ", ".join([*said, *([f"{_span(left / rate)} left"] if rate and left else [])])
+        return ", ".join([*said, *([f"{span(left / rate)} left"] if rate and left else [])])
 
     def record(self, record: Record, reading: Reading | None) -> None:
         """Count one outcome, and show the state now and then."""
@@ -197,6 +121,7 @@ class Console:
         self._asked += record.origin is None  # an earlier run's answer costs no time
         if isinstance(record.outcome, Failure):
             line.failed += 1
+            self._causes.note(record.outcome)
         else:
             line.done += 1
             line.unparsed += reading is not None and reading.status == "unparsed"
@@ -231,7 +156,8 @@ class Console:
         if self._count:
             for line in self._lines.values():
                 self._say("  " + line.show())
-            self._say("  " + self._ended(time.monotonic() - self._started))
+            for said in (self._ended(time.monotonic() - self._started), *self._causes.lines()):
+                self._say("  " + said)
         left = any(line.left for line in self._lines.values())
         if left and self._gate and not self._gate.stopped and self._outage and (said := self._outage.now()):
             self._say(said)  # interrupted: what was live is gone from the screen
@@ -243,7 +169,7 @@ class Console:
 
     def _ended(self, seconds: float) -> str:
         """Return what this session took in all."""
-        said = [f"{self._asked:,} asked in {_span(seconds)}"]
+        said = [f"{self._asked:,} asked in {span(seconds)}"]
         gate = self._gate
         if gate is not None:
             said += [f"{gate.tokens - gate.earlier_tokens:,} tokens"] if gate.tokens else []
@@ -253,16 +179,17 @@ class Console:
 
 
 class Quiet(Silent):
-    """Says only what goes wrong: that the provider answers nobody, and that it does again."""
+    """Says only what goes wrong: that the provider answers nobody, that it does again, and why calls failed."""
 
     def __init__(self, out: TextIO | None = None) -> None:
         self.out = out or sys.stderr
         self._name = ""
         self._outage: Outage | None = None
+        self._causes = Causes()
 
     def start(self, plan: Plan, answered: Mapping[str, int], absent: Sequence[str]) -> None:  # noqa: ARG002 - a watch's form
         """Note whose run it is."""
-        self._name = plan.name
+        self._name, self._causes = plan.name, Causes()
 
     def _say(self, text: str) -> None:
         self.out.write(printable(f"{self._name}: {text}") + "\n")
@@ -275,8 +202,15 @@ class Quiet(Silent):
 
     def record(self, record: Record, reading: Reading | None) -> None:  # noqa: ARG002 - a watch's form
         """Say when somebody is answered again."""
+        if isinstance(record.outcome, Failure):
+            self._causes.note(record.outcome)
         if self._outage is not None:
             self._outage.over()
+
+    def stop(self) -> None:
+        """Say why calls failed."""
+        for said in self._causes.lines():
+            self._say(said)
 
 
 class Guarded(Console):
