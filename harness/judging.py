@@ -20,7 +20,7 @@ from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, resolve
 from harness.pipeline import Done, Silent, Watch, one_by_one, reopen, score
 from harness.plan import Plan
-from harness.spending import PerMillion, cost_of, gate_of, price_of, refuse_uncounted, used_before
+from harness.spending import PerMillion, gate_of, price_of, refuse_uncounted, used_before
 from harness.store import Answers, Index, Writer, read_json, set_aside, write_json
 from harness.tables import counted
 from harness.types import BatchModel, Model, Sampling
@@ -237,15 +237,12 @@ def _ask(
         earlier = used_before(used(path).get(member.role, {}), member.price)
         gate = gate_of(model, limits, spec.max_failures, sum(total.values()), member.price, earlier)
         try:
+            watch.follow(gate)
             if spec.batch:
-                told = (gate.limits, watch.tell, cost_of(member.price), earlier)
-                going = batch.run(
-                    asked, batch.interface(model, member.name), way.rounds(path), place, way.put, member.key, *told
-                )
-                _, gate.stopped = engine.settled(going)
+                going = batch.run(asked, way.rounds(path), place, way.put, member.key, gate, watch.tell)
             else:
-                watch.follow(gate)
-                engine.settled(engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate))
+                going = engine.run(asked, way.todo(), gate.limits, way.put, member.key, gate)
+            engine.settled(going)
         finally:
             watch.stop()
     return gate

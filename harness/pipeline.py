@@ -27,7 +27,7 @@ from harness.report.site import write as write_site
 from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue, own_budget, worded
 from harness.score import read
 from harness.specs import TaskSpec
-from harness.spending import cost_of, estimate, gate_of, note_price, price_of, refuse_uncounted, used_before
+from harness.spending import estimate, gate_of, note_price, price_of, refuse_uncounted, used_before
 from harness.store import SCHEMA, Answers, Index, Writer, encode_record, explain, set_aside, write_json
 from harness.suites import Catalogue
 from harness.tables import Form, render
@@ -143,7 +143,8 @@ def one_by_one(model: Model | BatchModel, limits: Limits) -> tuple[Model, Limits
 
 def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -> int:
     """Ask everything that still needs an answer; return how many calls were recorded."""
-    api = _batch_interface(plan, model) if spec.batch else None
+    if spec.batch:
+        _refuse_without_batches(plan, model)
     asked, limits = one_by_one(model, spec.limits)
     records = plan.folder / "records.jsonl"
     parts = {part.task.id: part for part in plan.parts}
@@ -162,15 +163,12 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
         gate = gate_of(model, limits, spec.max_failures, answers, spec.price, used)
         started = time.monotonic()
         try:
-            if api is None:
-                watch.follow(gate)
-                count = engine.settled(engine.run(asked, todo, gate.limits, put, plan.identity_key, gate))
+            watch.follow(gate)
+            if spec.batch:
+                going = batch.run(asked, [todo], plan.folder, put, plan.identity_key, gate, watch.tell)
             else:
-                told = (gate.limits, watch.tell, cost_of(spec.price), used)
-                going = batch.run(asked, api, [todo], plan.folder, put, plan.identity_key, *told)
-                count, gate.stopped = engine.settled(going)
-                if gate.stopped:
-                    watch.tell(f"stopped: {gate.stopped}. All answers so far are kept; the same command goes on.")
+                going = engine.run(asked, todo, gate.limits, put, plan.identity_key, gate)
+            count = engine.settled(going)
         finally:
             watch.stop()
     if count:
@@ -178,9 +176,9 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
     return count
 
 
-def _batch_interface(plan: Plan, model: object) -> batch.BatchApi:
-    """Return the model's batch interface; raise UsageError for a run that no batch can ask."""
-    api = batch.interface(model, plan.name)
+def _refuse_without_batches(plan: Plan, model: object) -> None:
+    """Raise UsageError for a run that no batch can ask."""
+    batch.interface(model, plan.name)
     for part in plan.parts:
         if part.ask != "generate":
             raise UsageError(f"--batch: no batch interface gives option log-probabilities (--ask {part.ask})")
@@ -189,7 +187,6 @@ def _batch_interface(plan: Plan, model: object) -> batch.BatchApi:
                 f"--batch cannot ask {part.task.id} step by step, for each question needs the answer before it. "
                 "Leave this task out, or ask it without --batch."
             )
-    return api
 
 
 def _note_time(folder: Path, seconds: float, calls: int, stopped: str) -> None:

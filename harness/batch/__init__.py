@@ -7,7 +7,7 @@ killed between the submission and the note, by the tag that the provider was giv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import orjson
@@ -19,7 +19,7 @@ from harness.batch.notes import Notes, Part, parts, refuse_if_open
 from harness.batch.prices import DISCOUNT, TOKENS, as_bought, count_tokens
 from harness.batch.submit import Submission
 from harness.engine import Todo
-from harness.limits import Limits, Used
+from harness.limits import Gate
 from harness.store import explain
 from harness.types import Model
 
@@ -38,30 +38,24 @@ __all__ = [
 
 
 async def run(
-    model: Model,
-    api: BatchApi,
-    rounds: Iterable[Iterator[Todo]],
-    folder: Path,
-    put: Put,
-    identity: str,
-    limits: Limits,
-    tell: Tell,
-    cost: Callable[[float, float], float] | None = None,
-    used: Used | None = None,
-) -> tuple[int, str]:
-    """Submit what is not out yet, wait, and put one record for each outcome; return how many, and what stopped it early, if anything.
+    model: Model, rounds: Iterable[Iterator[Todo]], folder: Path, put: Put, identity: str, gate: Gate, tell: Tell
+) -> int:
+    """Submit what is not out yet, wait, and put one record for each outcome; return how many.
 
     A round is asked when the one before is collected: so a job of several steps has one in each, and what is to be asked next may be read
     from what was put. The first question of a round that submits something is asked at once and by itself: so it is known that the model answers and
-    which sampling fields it takes, before thousands go out. `cost` is of tokens in and out that are asked for one by one; `used` is what
-    earlier sessions have used. Raises adapter errors; what is out then is collected by the next call.
+    which sampling fields it takes, before thousands go out. A part is submitted where the gate's budgets hold the most that it may take;
+    else the session ends early, and `gate.stopped` says why. Raises adapter errors; what is out then is collected by the next call, and
+    UsageError for a model without a batch interface.
     """
     notes = Notes(folder)
-    asking = Asking(api, notes, put, identity, tell, cost, limits)
+    asking = Asking(interface(model, model.name), notes, put, identity, gate, tell)
     try:
         out = [await found_again(asking, part) for part in parts(folder) if not part.closed]
         old = [part for part in out if part is not None]
-        submission = Submission(asking, model, used or Used(), old)
+        for part in old:
+            gate.reserve(part.tokens_in, part.tokens_out, DISCOUNT)
+        submission = Submission(asking, model)
         for todo in rounds:
             rest = _not_out(asking, old, todo)
             new = [part async for part in submission.parts(rest)]
@@ -70,12 +64,12 @@ async def run(
             for part in (*old, *new):
                 await collect(asking, part, str(part.batch))
             old = []
-            if asking.stopped:
+            if gate.stopped:
                 break
     finally:
         notes.close()
         await model.aclose()
-    return asking.put_count, asking.stopped
+    return asking.put_count
 
 
 def _not_out(asking: Asking, old: Sequence[Part], todo: Iterator[Todo]) -> Iterator[Todo]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +36,11 @@ class LeftOut(Protocol):
 
 
 class BatchApi(Protocol):
-    """A provider's batch interface for one model. All may raise adapter errors; `Transient` from `submit`: it may have been made."""
+    """A provider's batch interface for one model.
+
+    All may raise adapter errors: `Transient` from `submit` says that a batch may have been made all the same, `Rejected` from `progress`
+    and `results` that the provider does not know this batch.
+    """
 
     most_requests: int
     most_bytes: int
@@ -52,7 +56,7 @@ class BatchApi(Protocol):
 
     def results(
         self, batch: str, asked: Callable[[str], Request | None]
-    ) -> AsyncIterator[tuple[str, Response | Failure]]: ...
+    ) -> AsyncGenerator[tuple[str, Response | Failure], None]: ...
 
 
 def interface(model: object, name: str) -> BatchApi:

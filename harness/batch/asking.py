@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from harness.batch.api import BatchApi
 from harness.batch.notes import Notes
+from harness.batch.prices import DISCOUNT
 from harness.engine import Todo
-from harness.limits import Limits
+from harness.limits import Gate
 from harness.types import Failure, Job, Record, Request, Response
 
 Put = Callable[[Record, Job], None]
@@ -18,21 +19,21 @@ Tell = Callable[[str], None]
 
 @dataclass(slots=True)
 class Asking:
-    """One session: who is asked, where things are written, and the questions that are out, by the name they were given."""
+    """One session: who is asked, where things are written, its budgets, and the questions that are out, by the name they were given."""
 
     api: BatchApi
     notes: Notes
     put: Put
     identity: str
+    gate: Gate
     tell: Tell
-    cost: Callable[[float, float], float] | None
-    limits: Limits
     out: dict[str, dict[str, Todo]] = field(default_factory=dict)
     put_count: int = 0
-    stopped: str = ""
 
     def keep(self, item: Todo, outcome: Response | Failure) -> None:
-        """Put one outcome."""
+        """Put one outcome, and count what a batch's took: what was asked by itself the gate has counted."""
+        if isinstance(outcome, Response) and outcome.batched:
+            self.gate.bought(outcome, DISCOUNT)
         job, place = item.job, (item.job.repeat, item.job.variant, len(item.done), item.job.role)
         key = asked(item).key(self.identity, job.repeat)
         self.put(Record(key, job.sample.task, job.sample.id, outcome, *place), job)

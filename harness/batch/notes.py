@@ -64,8 +64,8 @@ class Notes:
     """The single writer of a run's notes, and where each part's requests lie while they are out."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lines = Writer(folder / NOTES)
+        self._folder, self.path = folder, folder / NOTES
+        self._lines = Writer(self.path)
 
     def file(self, tag: str) -> Path:
         """Return the file of a part's requests."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.limits.gate import Gate, Stopped, Ticket, prompt_tokens
+from harness.limits.gate import LONGEST_WAIT_S, Gate, Stopped, Ticket, prompt_tokens
 from harness.limits.health import Health, Tries
 from harness.limits.pace import Pace
 from harness.limits.stated import Limits, Used
 
-__all__ = ["Gate", "Health", "Limits", "Pace", "Stopped", "Ticket", "Tries", "Used", "prompt_tokens"]
+__all__ = ["LONGEST_WAIT_S", "Gate", "Health", "Limits", "Pace", "Stopped", "Ticket", "Tries", "Used", "prompt_tokens"]

@@ -96,7 +96,7 @@ class Gate:
         self.running += 1
         ticket = Ticket(self._clock(), self._pace.went(), self.running, prompt, most)
         if not self._plain:
-            self._reserve(ticket, 1)
+            self.reserve(prompt, most, 1.0)
             self._take_place(ticket)
         return ticket
 
@@ -142,9 +142,7 @@ class Gate:
     def answered(self, ticket: Ticket, response: Response) -> None:
         """Count an answer; while all goes well, let one more pass."""
         self.health.answered()
-        self.tokens += response.tokens_in + response.tokens_out
-        if self._cost is not None:
-            self.spent += self._cost(response.tokens_in, response.tokens_out)
+        self.bought(response, 1.0)
         self._answers += 1
         self._answer_tokens += response.tokens_out
         self._most_running = max(self._most_running, ticket.running)
@@ -225,30 +223,47 @@ class Gate:
 
     # -------------------------------------------------------------- keeping count
 
-    def _affordable(self, prompt: int, most: int) -> bool:
+    def sets_aside(self, prompt: int, most: int, share: float) -> bool:
+        """Set aside what a question may take that is bought elsewhere, at a share of the price; False, and stopped, where a budget does not hold it."""
+        if not self._affordable(prompt, most, share):
+            self.stop(self._why())
+            return False
+        self.reserve(prompt, most, share)
+        return True
+
+    def reserve(self, prompt: int, most: int, share: float) -> None:
+        """Set tokens of prompts and answers aside at a share of their price, or give them back where they are negative."""
+        self._reserved_tokens += prompt + most
+        if self._cost is not None:
+            self._reserved_cost += share * self._cost(prompt, most)
+
+    def bought(self, response: Response, share: float) -> None:
+        """Count what an answer took, at a share of its price."""
+        self.tokens += response.tokens_in + response.tokens_out
+        if self._cost is not None:
+            self.spent += share * self._cost(response.tokens_in, response.tokens_out)
+
+    def _affordable(self, prompt: int, most: int, share: float = 1.0) -> bool:
         limits = self.limits
         tokens = self.tokens + self._reserved_tokens + prompt + most
         if limits.max_total_tokens is not None and tokens > limits.max_total_tokens:
             return False
         if limits.max_cost is not None and self._cost is not None:
-            return self.spent + self._reserved_cost + self._cost(prompt, most) <= limits.max_cost
+            return self.spent + self._reserved_cost + share * self._cost(prompt, most) <= limits.max_cost
         return True
 
     def _why(self) -> str:
         if self.limits.max_cost is not None and self._cost is not None:
             before = f", {self.earlier_spent:.4g} of it earlier" if self.earlier_spent else ""
-            return f"one more answer might exceed --max-cost {self.limits.max_cost:g} (spent: {self.spent:.4g}{before})"
+            out = f"; set aside for what is out: {self._reserved_cost:.4g}" if self._reserved_tokens else ""
+            return f"one more answer might exceed --max-cost {self.limits.max_cost:g} (spent: {self.spent:.4g}{before}{out})"
         before = f", {self.earlier_tokens:,} of them earlier" if self.earlier_tokens else ""
-        return f"one more answer might exceed --max-total-tokens {self.limits.max_total_tokens:,} (used: {self.tokens:,}{before})"
-
-    def _reserve(self, ticket: Ticket, sign: int) -> None:
-        self._reserved_tokens += sign * (ticket.prompt + ticket.most)
-        if self._cost is not None:
-            self._reserved_cost += sign * self._cost(ticket.prompt, ticket.most)
+        out = f"; set aside for what is out: {self._reserved_tokens:,}" if self._reserved_tokens else ""
+        return f"one more answer might exceed --max-total-tokens {self.limits.max_total_tokens:,} (used: {self.tokens:,}{before}{out})"
 
     def _release(self, ticket: Ticket) -> None:
         self.running -= 1
-        self._reserve(ticket, -1)
+        self.reserve(-ticket.prompt, -ticket.most, 1.0)
         self._wake()
 
     def _wake(self) -> None:

@@ -68,10 +68,12 @@ def test_what_was_asked_one_by_one_counts_in_full_before_a_batch(suite: Path, tm
         assert code == 3 and live > 5
         budget = 0.008
         code, _, err = tcm_eval(*command(server, suite, tmp_path / "r", *PRICED, "--max-cost", budget, "--batch"))
-        assert code == 3 and "--max-cost 0.008: more questions might cost more" in err and len(server.live) == live + 1
-        most = dearest(server.bodies)[live:]
-        aside = live * ONE + most[0] + sum(most[1:]) / 2
-        assert len(most) > 2 and aside <= budget < aside + max(most) / 2, "not one more question would have fitted"
+        most = [cost / 2 for cost in dearest(server.bodies)[live + 1 :]]
+        spent = (live + 1) * ONE
+        told = f"one more answer might exceed --max-cost 0.008 (spent: {spent:.4g}, {live * ONE:.4g} of it earlier; set aside for what is out: "
+        assert code == 3 and f"{told}{sum(most):.4g})" in err and len(server.live) == live + 1
+        assert len(most) > 2 and spent + sum(most) <= budget < spent + sum(most) + max(most), "not one more would fit"
+        assert "cost so far" in err and "the same command with a greater budget goes on" in err
     usage = usage_of(tmp_path / "r")
     halves = len(server.paid)
     assert usage["batch_tokens_in"] == 7 * halves and usage["batch_tokens_out"] == 3 * halves

@@ -171,7 +171,8 @@ def test_a_batch_that_is_gone_is_an_error_that_says_what_to_do(suite: Path, tmp_
         killed(process)
         server.batches.clear()
         code, _, err = tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))
-        assert code == 3 and "delete batches.jsonl" in err
+        assert code == 3 and f"delete {folder_of(tmp_path / 'r') / NOTES}, and its questions are asked anew" in err
+        assert "does not know batch batch_0 (HTTP 404: no such batch)" in err
         (folder_of(tmp_path / "r") / NOTES).unlink()
         server.looks_until_done = 0
         assert tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))[0] == 0

@@ -211,6 +211,7 @@ class Handler(BaseHTTPRequestHandler):
     def _shown(self, batch: Batch) -> dict[str, Any]:
         over = batch.looks >= self.state.looks_until_done
         total = len(batch.requests)
+        done = total if over and self.state.ends != "failed" else 0
         if self.state.provider == "openai":
             shown: dict[str, Any] = {
                 "id": batch.id,
@@ -221,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
                 "created_at": int(batch.created),
                 "metadata": batch.metadata,
                 "status": self.state.ends if over else self.state.working,
-                "request_counts": {"total": total, "completed": total if over else 0, "failed": 0},
+                "request_counts": {"total": total, "completed": done, "failed": 0},
             }
             if over and self.state.ends == "failed":
                 why = {"code": "token_limit_exceeded", "message": self.state.reason}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,18 @@ import orjson
 
 from harness.errors import Fatal, RateLimited
 from harness.types import Failure, Request, Response
-from model_adapters._http.batches.shared import SLACK, Progress, Protocol, failed, line_of, lost, ours, read_body, rows
+from model_adapters._http.batches.shared import (
+    SLACK,
+    Progress,
+    Protocol,
+    failed,
+    line_of,
+    lost,
+    made,
+    ours,
+    read_body,
+    rows,
+)
 from model_adapters._http.faults import Place
 from model_adapters._http.reading import mapping
 
@@ -47,12 +58,11 @@ class AnthropicBatches:
         """Return the id of a new batch of the file's requests. After `Transient` it may have been made all the same."""
         del tag  # it is the beginning of every name
 
-        async def go() -> str:
+        async def go() -> Any:
             with file.open("rb") as lines:
-                made = await self._sdk.messages.batches.create(requests=[orjson.loads(line) for line in lines])
-            return self._place.hide(str(made.id))
+                return await self._sdk.messages.batches.create(requests=[orjson.loads(line) for line in lines])
 
-        return await ours(go, self._place)
+        return await made(go, self._place)
 
     async def find(self, tag: str, since: float, count: int) -> str | None:
         """Return the id of the batch of `count` requests that was submitted under `tag` after `since`, None when there is none.
@@ -100,17 +110,18 @@ class AnthropicBatches:
                 self._place.hide(str(now.processing_status)),
             )
 
-        return await ours(go, self._place)
+        return await ours(go, self._place, f"batch {batch}")
 
     async def results(
         self, batch: str, asked: Callable[[str], Request | None]
-    ) -> AsyncIterator[tuple[str, Response | Failure]]:
+    ) -> AsyncGenerator[tuple[str, Response | Failure], None]:
         """Yield (name, outcome) of every request; `asked` gives the request of a name, None when it is not known."""
-        own = await ours(lambda: self._sdk.messages.batches.retrieve(batch), self._place)
-        if own.results_url is None:
+        own = await ours(lambda: self._sdk.messages.batches.retrieve(batch), self._place, f"batch {batch}")
+        if getattr(own, "results_url", None) is None:
             return
         _same_host(str(own.results_url), self._place)
-        async for row in rows(self._sdk.messages.batches.with_streaming_response.results(batch), self._place):
+        lines = self._sdk.messages.batches.with_streaming_response.results(batch)
+        async for row in rows(lines, self._place, f"the results of batch {batch}"):
             name, result = str(row.get("custom_id")), mapping(row.get("result"))
             kind = result.get("type")
             if kind == "succeeded":

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from harness.types import Failure, Request, Response
-from model_adapters._http.batches.shared import SLACK, Progress, Protocol, failed, line_of, lost, ours, read_body, rows
+from model_adapters._http.batches.shared import (
+    SLACK,
+    Progress,
+    Protocol,
+    failed,
+    line_of,
+    lost,
+    made,
+    ours,
+    read_body,
+    rows,
+)
 from model_adapters._http.faults import Place
-from model_adapters._http.reading import mapping
+from model_adapters._http.reading import count, mapping
 
 TAG = "tcm_eval_part"
 
@@ -34,14 +45,13 @@ class OpenAIBatches:
     async def submit(self, tag: str, file: Path) -> str:
         """Return the id of a new batch of the file's requests. After `Transient` it may have been made all the same."""
 
-        async def go() -> str:
+        async def go() -> Any:
             uploaded = await self._sdk.files.create(file=file, purpose="batch")
-            made = await self._sdk.batches.create(
+            return await self._sdk.batches.create(
                 completion_window="24h", endpoint=self._path, input_file_id=uploaded.id, metadata={TAG: tag}
             )
-            return self._place.hide(str(made.id))
 
-        return await ours(go, self._place)
+        return await made(go, self._place)
 
     async def find(self, tag: str, since: float, _count: int) -> str | None:
         """Return the id of the batch that was submitted under `tag` after `since` (seconds of the epoch), None when there is none."""
@@ -68,28 +78,28 @@ class OpenAIBatches:
             said = f"{now.status}: {why}" if why else str(now.status)
             return Progress(ended, done, total, self._place.hide(said)[:320])
 
-        return await ours(go, self._place)
+        return await ours(go, self._place, f"batch {batch}")
 
     async def results(
         self, batch: str, asked: Callable[[str], Request | None]
-    ) -> AsyncIterator[tuple[str, Response | Failure]]:
+    ) -> AsyncGenerator[tuple[str, Response | Failure], None]:
         """Yield (name, outcome) of every request that has one; `asked` gives the request of a name, None when it is not known."""
-        now = await ours(lambda: self._sdk.batches.retrieve(batch), self._place)
-        for file in (now.output_file_id, now.error_file_id):
+        now = await ours(lambda: self._sdk.batches.retrieve(batch), self._place, f"batch {batch}")
+        for file in (getattr(now, "output_file_id", None), getattr(now, "error_file_id", None)):
             if file:
-                async for row in rows(self._sdk.files.with_streaming_response.content(file), self._place):
+                content = self._sdk.files.with_streaming_response.content(file)
+                async for row in rows(content, self._place, f"the results of batch {batch}"):
                     yield str(row.get("custom_id")), self._outcome(row, asked)
 
     def _outcome(self, row: Mapping[str, Any], asked: Callable[[str], Request | None]) -> Response | Failure:
         reply = mapping(row.get("response"))
-        status = int(reply.get("status_code") or 0)
+        status = count(reply, "status_code")
         if status == 200:
             return read_body(self._protocol, reply.get("body"), asked(str(row.get("custom_id"))))
         error = mapping(row.get("error"))
         if not status:
-            return Failure(
-                lost(str(error.get("code"))), self._place.hide(f"{error.get('code')}: {error.get('message')}"), 1
-            )
+            said = f"{error.get('code')}: {error.get('message')}" if error else "neither an answer nor an error came"
+            return Failure(lost(str(error.get("code"))), self._place.hide(said), 1)
         return failed(status, orjson.dumps(reply.get("body")).decode(), self._place)
 
     async def aclose(self) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
 
-from harness.errors import AdapterError, Fatal, RateLimited, Rejected, TooLong
+from harness.errors import AdapterError, Fatal, RateLimited, Rejected, TooLong, Transient
 from harness.types import Failure, FailureKind, Request, Response
-from model_adapters._http.faults import LeftOut, Place, fault, filtered, parsed
+from model_adapters._http import faults
+from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed
 from model_adapters._http.reading import mapping
-from model_adapters._http.sdk import translated
+from model_adapters._http.sdk import refused, translated
 
 T = TypeVar("T")
 SLACK = 3600.0
@@ -46,32 +47,68 @@ def line_of(row: Mapping[str, Any]) -> bytes:
         raise Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)") from None
 
 
-async def ours(call: Callable[[], Awaitable[T]], place: Place) -> T:
-    """Return what a call of an SDK gives; raise errors of ours only."""
+async def ours(call: Callable[[], Awaitable[T]], place: Place, known: str = "") -> T:
+    """Return what a call of an SDK gives; raise errors of ours only, Rejected where the provider does not know what is named `known`."""
     try:
         return await call()
     except AdapterError:
         raise
     except Exception as error:  # noqa: BLE001 - an SDK raises many kinds, and what it read may lack what is looked for
-        raise translated(error, place) from None
+        raise _unknown(error, place, known) or translated(error, place) from None
 
 
-async def rows(call: Any, place: Place) -> AsyncIterator[Mapping[str, Any]]:
-    """Yield the rows of a body of JSON lines as it arrives. Only a line feed ends a line: texts hold other separators."""
-    rest = b""
+def _unknown(error: Exception, place: Place, known: str) -> Rejected | None:
+    answer = refused(error)
+    if not known or answer is None or answer.status != 404:
+        return None
+    return Rejected(f"{place.url} does not know {known} (HTTP 404: {place.hide(message(answer.text))})")
+
+
+async def made(call: Callable[[], Awaitable[Any]], place: Place) -> str:
+    """Return the id of what a call of an SDK has made. An answer that cannot be read is Transient: it may have been made all the same."""
+    try:
+        name = getattr(await call(), "id", None)
+    except AdapterError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        found = translated(error, place)
+        raise Transient(str(found)) if isinstance(found, Rejected) and refused(error) is None else found from None
+    if not isinstance(name, str) or not name:
+        raise Transient(f"{place.url}: the answer to a submission names no batch")
+    return place.hide(name)
+
+
+async def rows(call: Any, place: Place, known: str) -> AsyncGenerator[Mapping[str, Any], None]:
+    """Yield the rows of a body of JSON lines as it arrives; a line that is none is left out, and so is one beyond `LARGEST_BODY`.
+
+    Only a line feed ends a line: texts hold other separators. `known` as in `ours`.
+    """
+    rest = bytearray()
     try:
         async with call as reply:
             async for chunk in reply.iter_bytes():
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    if line.strip():
-                        yield mapping(parsed(place.clean(line)))
-        if rest.strip():
-            yield mapping(parsed(place.clean(rest)))
+                rest += chunk
+                if b"\n" in chunk:
+                    *whole, last = bytes(rest).split(b"\n")
+                    rest = bytearray(last)
+                    for line in whole:
+                        if row := _row(line, place):
+                            yield row
+                elif len(rest) > faults.LARGEST_BODY:
+                    rest = bytearray(b"!")  # what is left of the line is no JSON any more
+        if row := _row(bytes(rest), place):
+            yield row
     except AdapterError:
         raise
     except Exception as error:  # noqa: BLE001 - an SDK raises many kinds, also in the middle of a body; our readers raise AdapterError
-        raise translated(error, place) from None
+        raise _unknown(error, place, known) or translated(error, place) from None
+
+
+def _row(line: bytes, place: Place) -> Mapping[str, Any] | None:
+    try:
+        return mapping(parsed(place.clean(line))) if line.strip() else None
+    except Transient:
+        return None
 
 
 def read_body(protocol: Protocol, body: Any, request: Request | None) -> Response | Failure:
@@ -80,6 +117,8 @@ def read_body(protocol: Protocol, body: Any, request: Request | None) -> Respons
         return protocol.read(body, request or Request(()))
     except AdapterError as error:
         return Failure(_kind(error), str(error), 1)
+    except (AttributeError, KeyError, TypeError, ValueError):  # the readers look into what a stranger wrote
+        return Failure("server", f"the answer is not of the protocol's shape: {str(body)[:200]}", 1)
 
 
 def failed(status: int, text: str, place: Place) -> Response | Failure:
