@@ -82,9 +82,16 @@ class FileContent(Closed):
 
 def from_file(path: Path) -> Side:
     """Return the side in a baseline file; raise UsageError when there is none, or a damaged one, or one of another schema."""
+    if path.is_dir():
+        raise UsageError(
+            f"{path} is a folder, and no baseline file. Make one of a run: tcm-eval baseline set {path} FILE"
+        )
     if not path.is_file():
         raise UsageError(f"baseline {path} does not exist. Make one: tcm-eval baseline set RUN {path}")
-    raw = read_json(path)
+    try:
+        raw = read_json(path)
+    except UsageError as error:
+        raise UsageError(f"{error}. A baseline file is made with: tcm-eval baseline set RUN FILE") from None
     raw.pop("schema")
     if raw.get("kind") != KIND:
         raise UsageError(f"{path} is no baseline file. Make one: tcm-eval baseline set RUN FILE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.errors import UsageError
 
@@ -33,11 +33,18 @@ def _parts(comparison_id: str) -> dict[str, str]:
 
 def refuse_different(ids: Iterable[tuple[str, str, str, str]], way_out: str) -> None:
     """Raise UsageError when one of the (task, metric, baseline's id, candidate's id) has two ids, naming what differs."""
-    wrong: dict[str, list[str]] = {}
+    wrong: dict[str, dict[str, list[str]]] = {}
     for task, metric, first, second in ids:
         differs = differences(first, second)
         if differs:
-            wrong.setdefault(", ".join(differs), []).append(f"{task} {metric}")
+            wrong.setdefault(", ".join(differs), {}).setdefault(task, []).append(metric)
     if wrong:
-        lines = "".join(f"\n  {', '.join(numbers)}: {what}" for what, numbers in wrong.items())
+        lines = "".join(
+            f"\n  {', '.join(_numbers(*one) for one in tasks.items())}: {what}" for what, tasks in wrong.items()
+        )
         raise UsageError(f"these numbers may not be compared, for the runs were not asked alike:{lines}\n{way_out}")
+
+
+def _numbers(task: str, metrics: Sequence[str]) -> str:
+    more = f" and {len(metrics) - 1} more" if len(metrics) > 1 else ""
+    return f"{task} {metrics[0]}{more}"

@@ -20,10 +20,14 @@ from harness.cli.parts import (
     add_printing,
     add_task_paths,
     amount,
+    any_whole,
+    data_path_of,
     encoder_of,
     json_text,
     positive,
     price,
+    run_folder,
+    settings_of,
     share,
     whole,
 )
@@ -64,7 +68,7 @@ def _add_score(commands: Any) -> None:
         description="Score a run's answers again, with this version's metrics. No model is called.",
         epilog="example:\n  tcm-eval score results/runs/NAME",
     )
-    score.add_argument("run", type=Path, metavar="RUN", help="a run's folder")
+    score.add_argument("run", type=Path, metavar="RUN", help="a run's folder or name")
     score.add_argument("--json", action="store_true", help="print the summary as JSON")
     add_encoder(score)
     score.set_defaults(call=_score)
@@ -106,7 +110,11 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
     how.add_argument("--repetition-penalty", type=above_zero, metavar="R", help="1 changes nothing")
     how.add_argument("--max-tokens", type=positive, metavar="N", help="of an answer, reasoning included")
     how.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of sampling, --limit, --shots and rotations (default: 0)"
+        "--seed",
+        type=any_whole,
+        default=0,
+        metavar="N",
+        help="of sampling, --limit, --shots and rotations (default: 0)",
     )
     work = run.add_argument_group("running")
     add_limits(work)
@@ -227,26 +235,12 @@ def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
         output=args.output,
         task_paths=tuple(args.task_path),
         data_root=args.data_root,
-        data_path=args.data_path,
+        data_path=data_path_of(args),
         encoder=encoder_of(args),
         fresh=args.fresh,
         strict=args.strict,
         batch=args.batch,
     )
-
-
-def settings_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the provider's settings that the arguments state."""
-    from harness.errors import UsageError
-
-    settings: dict[str, Any] = {}
-    for pair in args.model_arg:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--model-arg {pair}: expected KEY=VALUE")
-        settings[key] = _value(value)
-    settings.update({name: value for name in ("base_url", "key_env") if (value := getattr(args, name)) is not None})
-    return settings
 
 
 def limits_of(args: argparse.Namespace) -> Limits:
@@ -266,22 +260,10 @@ def limits_of(args: argparse.Namespace) -> Limits:
     )
 
 
-def _value(text: str) -> Any:
-    lowered = text.lower()
-    if lowered in ("true", "false"):
-        return lowered == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
 def _score(args: argparse.Namespace) -> int:
     from harness.pipeline import score
 
-    done = score(args.run, encoder=encoder_of(args))
+    done = score(run_folder(args.run), encoder=encoder_of(args))
     if args.json:
         print(json_text({"run": str(done.folder), "summary": done.summary}))
     else:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.asking import add_asking, spec_of
-from harness.cli.parts import DONE, add_format, add_output
+from harness.cli.parts import DONE, Parser, add_format, add_output
 
 if TYPE_CHECKING:
     from harness.baseline import Side
     from harness.gate import GateSpec
+    from harness.pipeline import RunSpec
 
 
 def add(commands: Any) -> None:
@@ -101,13 +102,45 @@ def _gate(args: argparse.Namespace) -> int:
     from harness.baseline import find, load
     from harness.gate import as_text, judge, read_spec, write_reports
 
+    _refuse_with_candidate(args)
     spec = read_spec(args.config)
     baseline = load(find(args.baseline, args.output))
+    if args.dry_run:
+        from harness.pipeline import estimate
+
+        print(estimate(_asking(args, baseline)))
+        return DONE
     candidate = find(args.candidate, args.output) if args.candidate else _asked(args, baseline, spec)
     outcome, changed = judge(baseline, candidate, spec, args.inconclusive)
     write_reports(outcome, changed, junit=args.junit, markdown=args.markdown, json=args.json)
     print(as_text(outcome))
     return outcome.verdict.exit_code
+
+
+def _refuse_with_candidate(args: argparse.Namespace) -> None:
+    """Raise UsageError for an option that says how a model is asked, where a finished run is judged."""
+    from harness.errors import UsageError
+
+    plain = Parser()
+    add_asking(plain)
+    asking = {"tasks": None, **vars(plain.parse_args([]))}
+    for name, default in asking.items():
+        if args.candidate and name not in ("output", "data_root") and getattr(args, name) != default:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} says how --model is asked, but --candidate {args.candidate} has answered already. "
+                "Leave one of the two out."
+            )
+
+
+def _asking(args: argparse.Namespace, baseline: Side) -> RunSpec:
+    """Return what the candidate is to be asked: what the baseline was, unless --tasks says otherwise."""
+    from harness.errors import UsageError
+
+    if len(args.name) > 1:
+        raise UsageError(f"{len(args.name)} --name for one --model: give one")
+    args.tasks = args.tasks or ",".join(baseline.tasks)
+    return spec_of(args, args.model, next(iter(args.name), None))
 
 
 def _asked(args: argparse.Namespace, baseline: Side, spec: GateSpec) -> Path:
@@ -116,14 +149,10 @@ def _asked(args: argparse.Namespace, baseline: Side, spec: GateSpec) -> Path:
     from harness.gate import counterpart, refuse_early
     from harness.pipeline import run
 
-    args.tasks = args.tasks or ",".join(baseline.tasks)
     watch = Guarded(
         lambda plan: refuse_early(baseline, spec, {t: i["metrics"] for t, i in plan.manifest["tasks"].items()})
     )
-    return counterpart(
-        baseline,
-        [(done.folder, done.summary) for done in run(spec_of(args, args.model, next(iter(args.name), None)), watch)],
-    )
+    return counterpart(baseline, [(done.folder, done.summary) for done in run(_asking(args, baseline), watch)])
 
 
 def _baseline_set(args: argparse.Namespace) -> int:

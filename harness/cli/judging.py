@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness.cli.asking import add_address, add_limits, limits_of, print_finished, settings_of
-from harness.cli.parts import DONE, INCOMPLETE, add_printing, json_text, positive
+from harness.cli.asking import add_address, add_limits, limits_of, print_finished
+from harness.cli.parts import DONE, INCOMPLETE, add_printing, json_text, positive, run_folder, settings_of
 
 
 def add(commands: Any) -> None:
@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
         description="Have models mark the answers of a finished run. The same command again goes on where it stopped.",
         epilog="example:\n  tcm-eval judge results/runs/NAME --judge gpt-5 --judge gemini-2.5-pro",
     )
-    judge.add_argument("run", type=Path, help="a run's folder")
+    judge.add_argument("run", type=Path, metavar="RUN", help="a run's folder or name")
     judge.add_argument(
         "--judge",
         action="append",
@@ -56,7 +56,7 @@ def _judge(args: argparse.Namespace) -> int:
     from harness.judging import JudgeSpec, estimate, judge
 
     spec = JudgeSpec(
-        run=args.run,
+        run=run_folder(args.run),
         judges=tuple(args.judge),
         settings=settings_of(args),
         max_tokens=args.max_tokens,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from harness.cli.asking import add_address, settings_of
-from harness.cli.parts import DONE, INCOMPLETE, above_zero
+from harness.cli.asking import add_address
+from harness.cli.parts import DONE, INCOMPLETE, above_zero, settings_of
 
 
 def add(commands: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from harness.cli.parts import DONE, add_format, add_output, whole
+from harness.cli.parts import DONE, RESULTS, add_format, add_output, folder, port
 
 if TYPE_CHECKING:
     from harness.report.figures import Wanted
@@ -34,7 +34,7 @@ def _add_leaderboard(commands: Any) -> None:
     add_output(board)
     board.set_defaults(call=_leaderboard)
     view = commands.add_parser("view", help="build the site of a results folder and show it on this machine")
-    view.add_argument("--port", type=whole, default=8765, metavar="N", help="0 for any free one (default: 8765)")
+    view.add_argument("--port", type=port, default=8765, metavar="N", help="0 for any free one (default: 8765)")
     _add_no_published(view)
     add_output(view)
     view.set_defaults(call=_view)
@@ -82,13 +82,13 @@ def _add_no_published(one: argparse.ArgumentParser) -> None:
 
 
 def _add_runs(one: argparse.ArgumentParser) -> None:
-    one.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders, or results folders")
+    one.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="runs' folders or names, or results folders")
 
 
-def _add_destination(one: argparse.ArgumentParser, folder: str) -> None:
-    where = Path("results", folder)
+def _add_destination(one: argparse.ArgumentParser, name: str) -> None:
+    where = RESULTS / name
     one.add_argument(
-        "--output", type=Path, default=where, metavar="DIR", help=f"folder to write to (default: {where.as_posix()})"
+        "--output", type=folder, default=where, metavar="DIR", help=f"folder to write to (default: {where.as_posix()})"
     )
 
 
@@ -96,6 +96,7 @@ def _leaderboard(args: argparse.Namespace) -> int:
     from harness.pipeline import leaderboard
 
     if args.site is not None:
+        _refuse_with_site(args)
         return _site(args, args.site)
     text, notes = leaderboard(args.output, args.format, published=not args.no_published, metric=args.metric)
     print(text)
@@ -104,11 +105,21 @@ def _leaderboard(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _site(args: argparse.Namespace, folder: Path) -> int:
+def _refuse_with_site(args: argparse.Namespace) -> None:
+    from harness.errors import UsageError
+
+    for option, given in (("--format", args.format != "table"), ("--metric", args.metric is not None)):
+        if given:
+            raise UsageError(
+                f"{option} does not go with --site: its pages have every metric and form. Leave one of the two out."
+            )
+
+
+def _site(args: argparse.Namespace, target: Path) -> int:
     from harness.pipeline import site
     from harness.tables import counted
 
-    built = site(args.output, folder, published=not args.no_published)
+    built = site(args.output, target, published=not args.no_published)
     for note in built.notes:
         print(note, file=sys.stderr)
     page = built.folder / "index.html"
@@ -119,10 +130,10 @@ def _site(args: argparse.Namespace, folder: Path) -> int:
 def _view(args: argparse.Namespace) -> int:
     from harness.report.site import open_server, serve
 
-    folder = args.output / "site"
-    server = open_server(folder, args.port)  # before the long work: a taken port is said at once
+    pages = args.output / "site"
+    server = open_server(pages, args.port)  # before the long work: a taken port is said at once
     with server:
-        _site(args, folder)
+        _site(args, pages)
         print(f"http://127.0.0.1:{server.server_port}/  (Ctrl-C ends it)", flush=True)
         serve(server)
     return DONE
@@ -132,7 +143,7 @@ def _figures(args: argparse.Namespace) -> int:
     from harness.report.figures import Wanted, formats
 
     wanted = Wanted(formats(args.format), args.width, args.font_size, args.language)
-    draw_runs(args.runs, args.output, args.published, sys.stdout, wanted)
+    draw_runs(_named(args.runs), args.output, args.published, sys.stdout, wanted)
     return DONE
 
 
@@ -149,10 +160,16 @@ def draw_runs(folders: Sequence[Path], output: Path, others: str, out: TextIO, w
         print(note, file=sys.stderr)
 
 
+def _named(runs: Sequence[Path]) -> list[Path]:
+    from harness.baseline import find
+
+    return [find(str(run), RESULTS) for run in runs]
+
+
 def _export(args: argparse.Namespace) -> int:
     from harness.pipeline import export
 
-    written = export(args.runs, args.to, args.output)
+    written = export(_named(args.runs), args.to, args.output)
     print("\n".join(str(path) for path in written.files))
     for note in written.notes:
         print(note, file=sys.stderr)

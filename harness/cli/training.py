@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from harness.cli.parts import DONE, add_own_tasks
+from harness.cli.parts import DONE, add_own_tasks, folder
 
 
 def add(commands: Any) -> None:
@@ -20,7 +19,7 @@ def add(commands: Any) -> None:
     )
     train.add_argument("recipe", metavar="RECIPE", help="name of a recipe, or a YAML file of your own")
     train.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder of this training run (default: in the data folder)"
+        "--output", type=folder, metavar="DIR", help="folder of this training run (default: in the data folder)"
     )
     train.add_argument(
         "--resume", action="store_true", help="go on from the last whole checkpoint of the output folder"

@@ -137,7 +137,9 @@ def _layer(options: Options) -> int:
         return _whole(options, "layer", 0)
     known: dict[str, int] = _package().model2layers
     if options["model"] not in known or Path(str(options["model"])).is_dir():
-        raise UsageError(f"bertscore: name the layer of encoder '{options['model']}', for example layer: 8")
+        raise UsageError(
+            f"bertscore: name the layer of encoder '{options['model']}', for example --encoder-layer 8 (in a task's YAML layer: 8)"
+        )
     return known[options["model"]]
 
 

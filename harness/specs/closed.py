@@ -22,7 +22,9 @@ def parse(model: type[Any], file: Path, **defaults: str) -> Any:
     """Return the YAML file as `model`; raise UsageError naming the key, with the nearest known one."""
     try:
         raw = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise UsageError(f"{file} is not YAML: {error}".replace('in "<unicode string>", ', "in ")) from None

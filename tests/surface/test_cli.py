@@ -111,11 +111,11 @@ def test_more_names_than_models_are_refused(tcm_eval: Call) -> None:
         (("run", "--model", "guess", "--tasks", "all", "--strict"), "the data of these tasks is not here"),
         (("run", "--model", "guess", "--tasks", "own", "--task-path", "nowhere"), "no task YAML there"),
         (("leaderboard", "--output", "nowhere"), "no runs in"),
-        (("score", "nowhere"), "does not exist"),
+        (("score", "nowhere"), "unknown run 'nowhere'"),
         (("tasks", "show", "tcm_corr"), "Did you mean: tcm_core"),
         (("data", "pull", "mtcm"), "Did you mean: mtcmb"),
         (("data", "import", "nowhere"), "is no folder"),
-        (("nonsense",), "invalid choice"),
+        (("nonsense",), "unknown value 'nonsense'. Choose one of: run, "),
     ],
 )
 def test_bad_input_is_one_clear_message(tcm_eval: Call, args: tuple[str, ...], message: str) -> None:

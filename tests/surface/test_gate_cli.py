@@ -175,7 +175,7 @@ def test_the_gate_says_what_is_wrong_with_its_input(tcm_eval: Call, suite: Path,
         (("--baseline", run, "--candidate", run, "--config", bad), "Did you mean 'margins'?"),
         (("--baseline", run, "--candidate", run, "--model", "echo/guess"), "not allowed with"),
         (("--baseline", run), "is required"),
-        (("--baseline", run, "--candidate", run, "--inconclusive", "maybe"), "invalid choice"),
+        (("--baseline", run, "--candidate", run, "--inconclusive", "maybe"), "Choose one of: pass, fail"),
     ]
     for options, said in cases:
         code, out, err = tcm_eval("gate", *options)

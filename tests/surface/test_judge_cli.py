@@ -141,7 +141,7 @@ def test_a_second_judge_command_on_the_same_run_waits_for_the_first(tcm_eval: Ca
     assert code == 2 and "is being written by another tcm-eval" in err
 
 
-@pytest.mark.parametrize("option", ["--judge", "run"])
+@pytest.mark.parametrize("option", ["--judge", "RUN"])
 def test_a_command_without_a_judge_or_a_run_is_refused(tcm_eval: Call, tmp_path: Path, option: str) -> None:
     code, _, err = tcm_eval("judge", *([tmp_path] if option == "--judge" else ["--judge", "server/j1"]))
     assert code == 2 and option in err
