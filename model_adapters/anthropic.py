@@ -16,9 +16,9 @@ from harness.types import Image, Message, Request, Response, Stop
 from model_adapters._http import (
     AnthropicBatches,
     LeftOut,
+    Own,
     Place,
     Protocol,
-    address,
     client,
     count,
     endpoint,
@@ -26,13 +26,14 @@ from model_adapters._http import (
     mapping,
     named,
     no_logprobs,
-    own_key,
+    own_place,
     parsed,
     refused,
     translated,
 )
 
 HOME = "https://api.anthropic.com"
+OWN = Own(HOME, "ANTHROPIC_API_KEY", "/v1/models")
 SAMPLING = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "stop_sequences": "stop"}
 STOPS: Mapping[str, Stop] = {
     "max_tokens": "length",
@@ -192,13 +193,13 @@ def build(
     """
     if thinking is not None and thinking < 0:
         raise UsageError(f"anthropic/{model}: thinking={thinking} is no number of tokens")
-    url = address(base_url, key_env or "ANTHROPIC_API_KEY")
-    key = own_key(url, HOME, "ANTHROPIC_API_KEY", key_env, key_file)
+    place = own_place(model, base_url, OWN, key_env, key_file)
     try:
         import anthropic
     except ImportError:
-        raise Fatal("package 'anthropic' is not installed: pip install anthropic") from None
-    place = Place(url, model, key)
+        raise Fatal("package 'anthropic' is not installed: pip install 'tcm-eval[providers]'") from None
     http = client(place, connect_timeout, first_byte_timeout)
-    sdk = anthropic.AsyncAnthropic(api_key=key or "none", base_url=url, max_retries=0, timeout=None, http_client=http)
+    sdk = anthropic.AsyncAnthropic(
+        api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
+    )
     return Anthropic(sdk, place, thinking, in_body=sampling_in_body)

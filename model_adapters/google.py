@@ -14,22 +14,23 @@ from harness.errors import AdapterError, Fatal, Rejected, Transient
 from harness.types import Image, Message, Request, Response, Stop
 from model_adapters._http import (
     LeftOut,
+    Own,
     Place,
     Refused,
-    address,
     client,
     count,
     endpoint,
     mapping,
     named,
     no_logprobs,
-    own_key,
+    own_place,
     parsed,
     refused,
     translated,
 )
 
 HOME = "https://generativelanguage.googleapis.com"
+OWN = Own(HOME, "GEMINI_API_KEY", "/v1beta/models")
 FIELDS = {
     "temperature": "temperature",
     "topP": "top_p",
@@ -187,16 +188,14 @@ def build(
     a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides). Raises UsageError without a key,
     Fatal without the package.
     """
-    url = address(base_url, key_env or "GEMINI_API_KEY")
-    key = own_key(url, HOME, "GEMINI_API_KEY", key_env, key_file)
+    place = own_place(model, base_url, OWN, key_env, key_file)
     try:
         from google import genai
     except ImportError:
-        raise Fatal("package 'google-genai' is not installed: pip install google-genai") from None
-    place = Place(url, model, key)
+        raise Fatal("package 'google-genai' is not installed: pip install 'tcm-eval[providers]'") from None
     http = client(place, connect_timeout, first_byte_timeout)
     options = genai.types.HttpOptions(
-        base_url=url, httpx_async_client=http, retry_options=genai.types.HttpRetryOptions(attempts=1)
+        base_url=place.url, httpx_async_client=http, retry_options=genai.types.HttpRetryOptions(attempts=1)
     )
-    sdk = genai.Client(api_key=key or "none", vertexai=False, http_options=options)
+    sdk = genai.Client(api_key=place.key or "none", vertexai=False, http_options=options)
     return Google(sdk, http, place, thinking)

@@ -15,9 +15,9 @@ from harness.types import Image, Message, Request, Response, Stop
 from model_adapters._http import (
     LeftOut,
     OpenAIBatches,
+    Own,
     Place,
     Protocol,
-    address,
     chat_content,
     chat_response,
     client,
@@ -29,7 +29,7 @@ from model_adapters._http import (
     mapping,
     named,
     no_logprobs,
-    own_key,
+    own_place,
     parsed,
     refused,
     refuses,
@@ -37,6 +37,7 @@ from model_adapters._http import (
 )
 
 HOME = "https://api.openai.com/v1"
+OWN = Own(HOME, "OPENAI_API_KEY")
 APIS = ("chat", "responses")
 CHAT = {name: name for name in ("temperature", "top_p", "seed", "stop")}
 RESPONSES = {name: name for name in ("temperature", "top_p")}
@@ -249,13 +250,13 @@ def build(
     """
     if api not in APIS:
         raise UsageError(f"openai/{model}: api={api} is none of {', '.join(APIS)}")
-    url = address(base_url, key_env or "OPENAI_API_KEY")
-    key = own_key(url, HOME, "OPENAI_API_KEY", key_env, key_file)
+    place = own_place(model, base_url, OWN, key_env, key_file)
     try:
         import openai
     except ImportError:
-        raise Fatal("package 'openai' is not installed: pip install openai") from None
-    place = Place(url, model, key)
+        raise Fatal("package 'openai' is not installed: pip install 'tcm-eval[providers]'") from None
     http = client(place, connect_timeout, first_byte_timeout)
-    sdk = openai.AsyncOpenAI(api_key=key or "none", base_url=url, max_retries=0, timeout=None, http_client=http)
+    sdk = openai.AsyncOpenAI(
+        api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
+    )
     return OpenAI(sdk, place, api, reasoning_effort)

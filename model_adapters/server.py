@@ -16,7 +16,7 @@ import orjson
 
 from harness.errors import Fatal, Transient, UsageError, unknown
 from harness.types import Request, Response
-from model_adapters._http import DROPPABLE, Chat, Place, address, endpoint, message, stated_key
+from model_adapters._http import DROPPABLE, KEY_WAYS, Chat, Place, address, endpoint, message, refused_key, stated_key
 
 OWN_KEY = "TCM_EVAL_SERVER_KEY"
 REFUSALS = 3
@@ -174,7 +174,7 @@ async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:
         ) from None
     if status in (401, 403):
         why = place.hide(message(data.decode("utf-8", "replace")))
-        raise Fatal(f"{url}: the key was refused (HTTP {status}: {why}).")
+        raise Fatal(f"{url}: {refused_key(place)} (HTTP {status}: {why}). {KEY_WAYS}")
     unlisted = () if here else None
     if status != 200:
         return None, unlisted

@@ -58,6 +58,17 @@ def trained_on(model: str) -> tuple[str, ...]:
     return tuple(known.get("trained_on", ())) if isinstance(known, dict) else ()
 
 
+EXTRAS = {"vllm": "vllm", "openai": "providers", "anthropic": "providers", "google.genai": "providers"}
+"""The extra of tcm-eval that brings a package, where it is not `hf`."""
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # the package that this one would lie in is not there
+        return False
+
+
 def obstacle(way: Way, *, keyed: bool = False) -> str:
     """Return all that makes a way not possible here, each with its cure in brackets; empty when nothing does.
 
@@ -66,10 +77,10 @@ def obstacle(way: Way, *, keyed: bool = False) -> str:
     if way.provider not in adapter_names():
         return f"this installation has no provider '{way.provider}'"
     needs = [need.strip().partition(":") for need in way.needs.split(",") if need.strip()]
-    packages = [name for kind, _, name in needs if kind == "package" and find_spec(name) is None]
+    packages = [name for kind, _, name in needs if kind == "package" and not _installed(name)]
     missing = []
     if packages:
-        extra = "vllm" if "vllm" in packages else "hf"
+        extra = EXTRAS.get(packages[0], "hf")
         several = len(packages) > 1
         named = " and ".join(f"'{name}'" for name in packages)
         missing.append(

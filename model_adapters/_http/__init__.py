@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protocol
 from model_adapters._http.chat import DROPPABLE, Chat, no_logprobs
-from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed, refuses
-from model_adapters._http.keys import address, endpoint, own_key, stated_key
+from model_adapters._http.faults import KEY_WAYS, LeftOut, Place, fault, filtered, message, parsed, refused_key, refuses
+from model_adapters._http.keys import Own, address, endpoint, own_place, stated_key
 from model_adapters._http.reading import chat_content, chat_response, count, data_url, letters, mapping, named, text_of
 from model_adapters._http.sdk import Refused, client, refused, translated
 
 __all__ = [
     "DROPPABLE",
+    "KEY_WAYS",
     "AnthropicBatches",
     "Chat",
     "LeftOut",
     "OpenAIBatches",
+    "Own",
     "Place",
     "Protocol",
     "Refused",
@@ -35,9 +37,10 @@ __all__ = [
     "message",
     "named",
     "no_logprobs",
-    "own_key",
+    "own_place",
     "parsed",
     "refused",
+    "refused_key",
     "refuses",
     "stated_key",
     "text_of",

@@ -119,6 +119,8 @@ class Chat:
             ) from None
         except aiohttp.ServerTimeoutError as error:
             raise Transient(f"{self._place.url}: {error}") from None
+        except aiohttp.ClientPayloadError:
+            raise Transient(f"{self._place.url}: connection broke in the middle of an answer") from None
         except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
             said = self._place.hide(str(error))  # of an answer that is no HTTP it shows the first line
             raise Transient(f"{self._place.url}: connection broke: {type(error).__name__} {said}") from None

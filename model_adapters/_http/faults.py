@@ -55,11 +55,12 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request goes. `key` is here only so that no message ever shows it."""
+    """Where a request goes. `key` is here only so that no message ever shows it; `models` is the path of the provider's list."""
 
     url: str
     model: str
     key: str | None = field(default=None, repr=False)
+    models: str = "/models"
 
     def hide(self, text: str) -> str:
         """Return the text without the key, for providers repeat keys in their messages."""
@@ -116,12 +117,12 @@ def readable(data: bytes) -> str:
 
 def fault(status: int, text: str, retry_after: float | None, place: Place) -> AdapterError:
     """Return the error that an HTTP status other than 200 stands for."""
-    said = f"HTTP {status}: {place.hide(message(text))}"
+    said = f"HTTP {status}: {place.hide(message(text))}" if text.strip() else f"HTTP {status} without a word of why"
     if status in (401, 403) or (status == 400 and _BAD_KEY.search(text)):
-        return Fatal(f"{place.url}: the key was refused ({said}). Set the key's environment variable; see --key-env.")
+        return Fatal(f"{place.url}: {refused_key(place)} ({said}). {KEY_WAYS}")
     if status == 404 or (status == 400 and _NO_MODEL.search(text)):
         return Fatal(
-            f"{place.url} has no model '{place.model}' or no such path ({said}). See its list: {place.url}/models"
+            f"{place.url} has no model '{place.model}' or no such path ({said}). See its list: {place.url}{place.models}"
         )
     if status == 402 or (status in (400, 429) and _NO_MONEY.search(text)):
         return Fatal(f"{place.url}: the account has no credit left ({said})")
@@ -134,6 +135,16 @@ def fault(status: int, text: str, retry_after: float | None, place: Place) -> Ad
     if status == 413 or _TOO_LONG.search(text):
         return TooLong(said)
     return Rejected(said)
+
+
+KEY_WAYS = (
+    "A key comes from an environment variable (--key-env NAME) or a file of mode 600 (--model-arg key_file=PATH)."
+)
+
+
+def refused_key(place: Place) -> str:
+    """Return what a provider that lets nobody in has refused: the key, or that there was none."""
+    return "the key was refused" if place.key else "it wants a key, and none was sent"
 
 
 def redirected(place: Place, location: str) -> Fatal:
@@ -186,6 +197,8 @@ def wait_of(headers: Mapping[str, str], text: str = "") -> float | None:
 
 def parsed(data: bytes) -> Any:
     """Return the JSON of an answer; broken UTF-8 costs only the broken characters. Raises Transient when it is no JSON."""
+    if not data.strip():
+        raise Transient("the server's answer is empty")
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -193,7 +206,10 @@ def parsed(data: bytes) -> Any:
     try:
         return orjson.loads(data.decode("utf-8", "replace"))
     except orjson.JSONDecodeError as error:
-        raise Transient(f"the server's answer is no JSON: {error}: {data[:120].decode('utf-8', 'replace')}") from None
+        begins = data[:120].decode("utf-8", "replace")
+        if data.lstrip()[:1] == b"<":
+            raise Transient(f"the server's answer is no JSON but a page; is the address right? {begins}") from None
+        raise Transient(f"the server's answer is no JSON: {error}: {begins}") from None
 
 
 def refuses(status: int, text: str, name: str) -> bool:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
+from model_adapters._http.faults import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A provider's own address, the environment variable that usually holds its key, and the path of its list of models."""
+
+    home: str
+    key_env: str
+    models: str = "/models"
 
 
 def address(base_url: str, key_env: str) -> str:
@@ -28,24 +39,22 @@ def endpoint(base_url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
 
 
-def own_key(base_url: str, home: str, default_env: str, key_env: str | None, key_file: str | None) -> str | None:
-    """Return the key for `base_url`: from the file or variable that was named, else from the provider's usual variable.
+def own_place(model: str, base_url: str, own: Own, key_env: str | None = None, key_file: str | None = None) -> Place:
+    """Return where a provider's model is asked, with the key that may go there: of the file or variable that was named, else its own.
 
-    The usual variable's key goes to the provider's own host `home` only; another host gets a key only when one is named. None
-    means that no key is sent. Raises UsageError when a key is needed or named and not there.
+    The usual variable's key goes to the provider's own host only; to another host goes a key only when one is named. Raises
+    UsageError for an address that is none, and when a key is needed or named and not there.
     """
-    stated = stated_key(key_env, key_file)
-    if stated is not None:
-        return stated
-    if urlsplit(base_url).hostname != urlsplit(home).hostname:
-        return None
-    key = os.environ.get(default_env)
-    if not key:
-        raise UsageError(
-            f"no key for {urlsplit(home).hostname}: set the environment variable {default_env}, name another one with --key-env, "
-            "or a file of mode 600 with --model-arg key_file=PATH"
-        )
-    return key
+    url = address(base_url, key_env or own.key_env)
+    key = stated_key(key_env, key_file)
+    if key is None and urlsplit(url).hostname == urlsplit(own.home).hostname:
+        key = os.environ.get(own.key_env)
+        if not key:
+            raise UsageError(
+                f"no key for {urlsplit(own.home).hostname}: set the environment variable {own.key_env}, name another one with "
+                "--key-env, or a file of mode 600 with --model-arg key_file=PATH"
+            )
+    return Place(url, model, key, own.models)
 
 
 def stated_key(key_env: str | None, key_file: str | None) -> str | None:

@@ -88,7 +88,7 @@ def translated(error: Exception, place: Place) -> AdapterError:
         return faults.fault(answer.status, answer.text, answer.wait, place)
     for one in _causes(error):
         if isinstance(one, httpx2.TimeoutException):
-            return Transient(f"{place.url}: {type(one).__name__}: nothing came in time")
+            return Transient(f"{place.url}: {_late(one)}")
         if isinstance(one, httpx2.ConnectError):
             return Transient(f"cannot connect to {place.url}: {place.hide(str(one))}")
         if isinstance(one, (httpx2.HTTPError, ConnectionError, asyncio.IncompleteReadError)):
@@ -98,6 +98,19 @@ def translated(error: Exception, place: Place) -> AdapterError:
         if isinstance(one, ValueError):  # the body of a 200 was no JSON, or not of the protocol's shape
             return Transient(f"the server's answer is no JSON: {place.hide(str(one))[:200]}")
     return Transient(f"{place.url}: {type(error).__name__}: {place.hide(str(error))[:300]}")
+
+
+def _late(error: httpx2.TimeoutException) -> str:
+    """Return what did not come in time, and for how long it was waited."""
+    import httpx2
+
+    try:
+        times = error.request.extensions.get("timeout", {})
+    except RuntimeError:  # the error was made before there was a request
+        times = {}
+    connecting = isinstance(error, httpx2.ConnectTimeout)
+    seconds = times.get("connect" if connecting else "read")
+    return f"{'no connection' if connecting else 'nothing came'} in time{f' ({seconds:g} s)' if seconds else ''}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -126,7 +126,7 @@ TROUBLES = [
     Trouble("429 no credit left, GLM", error(429, "您的账户已欠费，请充值后重试", "1113"), Fatal, "no credit left"),
     Trouble("500", error(500, "oops", "server_error"), Transient, "HTTP 500"),
     Trouble("500 as a page of broken text", raw(500, b"<html>\xff</html>"), Transient, "HTTP 500"),
-    Trouble("502 without a body", raw(502, b""), Transient, "HTTP 502"),
+    Trouble("502 without a body", raw(502, b""), Transient, "HTTP 502 without a word of why"),
     Trouble("503", error(503, "unavailable", "unavailable"), Transient, "HTTP 503"),
     Trouble("503 overloaded", error(503, "The model is overloaded", "UNAVAILABLE"), RateLimited, "overloaded"),
     Trouble("529", error(529, "Overloaded", "overloaded_error"), RateLimited, "HTTP 529"),
@@ -136,8 +136,10 @@ TROUBLES = [
     Trouble(
         "malformed JSON", lambda p: Reply(200, json.dumps(p.answer("好").body).encode()[:40]), Transient, "no JSON"
     ),
-    Trouble("a proxy's page", raw(200, b"<html>a proxy's page</html>"), Transient, "no JSON"),
-    Trouble("an empty body", raw(200, b""), Transient, "no JSON"),
+    Trouble(
+        "a proxy's page", raw(200, b"<html>a proxy's page</html>"), Transient, "no JSON but a page; is the address"
+    ),
+    Trouble("an empty body", raw(200, b""), Transient, "the server's answer is empty"),
     Trouble("JSON of another shape", raw(200, {"surprise": 1}), Transient, NOTHING_IN_IT),
     Trouble("JSON that is a list", raw(200, []), Transient, NOTHING_IN_IT),
     Trouble("a huge body", raw(200, b"x" * (3 << 20)), Rejected, "larger than 1 MB"),
@@ -162,6 +164,18 @@ def test_each_misbehaviour_is_the_error_it_stands_for(protocol: Protocol, troubl
             asked(server, protocol, first_byte_timeout=0.5)
         assert type(caught.value) is trouble.kind and len(server.posts()) == 1, "the SDK's own retries are off"
     assert KEY not in str(caught.value)
+
+
+@every_protocol
+def test_who_sends_no_key_is_told_that_one_is_wanted_and_where_the_models_are_listed(protocol: Protocol) -> None:
+    lists = {"anthropic": "/v1/models", "google": "/v1beta/models"}.get(protocol.provider, "/v1/models")
+    reply = protocol.error(401, "who are you", "auth")
+    wanted = r"it wants a key, and none was sent .*--key-env NAME"
+    with serving(lambda _s, _n: reply) as server, pytest.raises(Fatal, match=wanted):
+        asked(server, protocol, key_env=None)
+    reply = protocol.error(404, "no such model", "not_found")
+    with serving(lambda _s, _n: reply) as server, pytest.raises(Fatal, match=rf"See its list: http://\S+\d{lists}$"):
+        asked(server, protocol)
 
 
 @every_protocol
