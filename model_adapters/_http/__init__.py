@@ -7,9 +7,30 @@ from __future__ import annotations
 
 from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protocol
 from model_adapters._http.chat import DROPPABLE, Chat, no_logprobs
-from model_adapters._http.faults import KEY_WAYS, LeftOut, Place, fault, filtered, message, parsed, refused_key, refuses
+from model_adapters._http.faults import (
+    KEY_WAYS,
+    LeftOut,
+    Place,
+    fault,
+    filtered,
+    message,
+    parsed,
+    readable,
+    refused_key,
+    refuses,
+)
 from model_adapters._http.keys import Own, address, endpoint, own_place, stated_key
-from model_adapters._http.reading import chat_content, chat_response, count, data_url, letters, mapping, named, text_of
+from model_adapters._http.reading import (
+    chat_content,
+    chat_response,
+    count,
+    cut,
+    data_url,
+    letters,
+    mapping,
+    named,
+    text_of,
+)
 from model_adapters._http.sdk import Refused, client, refused, translated
 
 __all__ = [
@@ -28,6 +49,7 @@ __all__ = [
     "chat_response",
     "client",
     "count",
+    "cut",
     "data_url",
     "endpoint",
     "fault",
@@ -39,6 +61,7 @@ __all__ = [
     "no_logprobs",
     "own_place",
     "parsed",
+    "readable",
     "refused",
     "refused_key",
     "refuses",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,19 +18,23 @@ from typing import Any
 import aiohttp
 import orjson
 
-from harness.errors import Fatal, Transient, UsageError
-from harness.types import Request, Response
-from model_adapters._http import Chat, Place, fault, parsed
+from harness.errors import Fatal, Rejected, Transient, UsageError
+from harness.types import Message, Request, Response
+from model_adapters._http import Chat, Place, chat_content, fault, parsed, readable
 from model_adapters.vllm._checkpoint import short, weights
 from model_adapters.vllm._offline import Offline
 from model_adapters.vllm._options import score
 from model_adapters.vllm._process import Process
-from model_adapters.vllm._special import hidden, special_tokens
+from model_adapters.vllm._special import hidden, opened, special_tokens
 
 MISSING = (
     "vllm/{model}: package 'vllm' is not installed. Install it: pip install 'tcm-eval[vllm]' "
     "(or name the interpreter that has it: --model-arg serve=true --model-arg python=PATH)"
 )
+
+
+TAIL = 16
+"""Tokens of a prompt's end in which a reasoning tag is looked for."""
 
 
 class _Whole(Chat):
@@ -50,6 +54,7 @@ class Served:
         self._place = Place(process.root, "model")
         self._hidden = hidden(special_tokens(model))
         self._chat = (Chat if self._hidden is None else _Whole)(Place(f"{process.root}/v1", "model"))
+        self._tags: dict[tuple[str, ...], str] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def generate(self, request: Request) -> Response:
@@ -57,16 +62,29 @@ class Served:
         if self._process.ended:
             raise Fatal(f"{self.name}: its server has ended (log: {self._process.log})")
         if not request.options:
+            tag = await self._tag(request.messages)
             said = await self._chat.ask(request)
-            return replace(said, text=self._hidden.sub("", said.text)) if self._hidden else said
+            return replace(said, text=tag + (self._hidden.sub("", said.text) if self._hidden else said.text))
         started = time.perf_counter()
         found = await score(self._post, request)
         return Response("", seconds=round(time.perf_counter() - started, 4), logprobs=found)
+
+    async def _tag(self, messages: Sequence[Message]) -> str:
+        """Return the reasoning tag that the chat template opens after messages of these roles: it is no part of the server's answer."""
+        roles = tuple(message.role for message in messages)
+        if roles not in self._tags:
+            said = [{"role": m.role, "content": chat_content(m)} for m in messages]
+            tokens = (await self._post("/tokenize", {"messages": said, "add_generation_prompt": True}))["tokens"]
+            self._tags[roles] = opened((await self._post("/detokenize", {"tokens": tokens[-TAIL:]}))["prompt"])
+        return self._tags[roles]
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         self._session = self._session or aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         try:
             data = orjson.dumps({"model": self._place.model, **body})
+        except TypeError:
+            raise Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)") from None
+        try:
             async with self._session.post(
                 self._place.url + path, data=data, headers={"content-type": "application/json"}
             ) as reply:
@@ -74,7 +92,7 @@ class Served:
         except aiohttp.ClientError as error:
             raise Transient(f"{self._place.url}: connection broke: {type(error).__name__} {error}") from None
         if reply.status != 200:
-            raise fault(reply.status, said.decode("utf-8", "replace"), None, self._place)
+            raise fault(reply.status, readable(said), None, self._place)
         return parsed(said)
 
     async def aclose(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +29,10 @@ def _told(log: str) -> str:
 
 
 class Process:
-    """vLLM's server for one checkpoint, ready to answer at `root` under the name `model`; `version` is vLLM's."""
+    """vLLM's server for one checkpoint, ready to answer at `root` under the name `model`; `version` is vLLM's.
+
+    Its `log` stays only where it tells why the server ended or was not ready.
+    """
 
     def __init__(self, model: str, python: str, arguments: Sequence[str], ready_s: float) -> None:
         with socket.socket() as free:
@@ -40,11 +44,14 @@ class Process:
         command += ["--model", model, "--served-model-name", "model", "--generation-config", "vllm", *arguments]
         with self.log.open("wb") as log:  # a session of its own: Ctrl-C reaches us first, and we stop it
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own command line
-        self._watch = Watch()
+        self._watch = Watch(self.log.parent)
         self._watch.over(-self._process.pid)
         atexit.register(self.stop)
         try:
             self.version = self._wait(model, ready_s)
+        except Fatal:
+            self._end()
+            raise
         except BaseException:  # also Ctrl-C: no server is left behind
             self.stop()
             raise
@@ -79,6 +86,12 @@ class Process:
 
     def stop(self) -> None:
         """End the server and all its workers; wait until they are gone."""
+        by_itself = self.ended
+        self._end()
+        if not by_itself:
+            shutil.rmtree(self.log.parent, ignore_errors=True)
+
+    def _end(self) -> None:
         self._watch.stop()
         if not self.ended:
             os.killpg(self._process.pid, signal.SIGTERM)

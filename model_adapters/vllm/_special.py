@@ -16,6 +16,15 @@ from typing import Any
 _TAG = re.compile(r"[<◁]/?(?:think|thinking|reasoning|analysis)[>▷]", re.I)
 
 
+_OPENED = re.compile(r"([<◁](?:think|thinking|reasoning|analysis)[>▷])\s*$", re.I)
+
+
+def opened(prompt: str) -> str:
+    """Return the reasoning tag that a prompt ends with, where the chat template opens the model's thought; "" where it does not."""
+    found = _OPENED.search(prompt)
+    return found[1] if found else ""
+
+
 def hidden(special: Iterable[str]) -> re.Pattern[str] | None:
     """Return what finds the special tokens that no answer shows, None where vLLM itself may leave out every special token."""
     tokens = set(special)

@@ -1,4 +1,4 @@
-"""Ends an engine's processes when we are killed and cannot: left behind they would hold the device."""
+"""Sees to it that no process of an engine is left behind, whatever ends us."""
 
 from __future__ import annotations
 
@@ -10,26 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from model_adapters.vllm import _ending
 
 PATIENCE_S = 10
 """Seconds between asking a process to end and ending it."""
-
-_WATCH = """
-import os, signal, sys, time
-left = [int(line) for line in sys.stdin]  # there is an end of it when we end, whatever ends us
-def all_told(how):
-    for one in left[:]:
-        try:
-            os.kill(one, how)
-        except ProcessLookupError:
-            left.remove(one)
-all_told(signal.SIGTERM)
-until = time.monotonic() + float(sys.argv[1])
-while left and time.monotonic() < until:
-    time.sleep(0.1)
-    all_told(0)
-all_told(signal.SIGKILL)
-"""
 
 
 class _Interrupted(BaseException):
@@ -39,8 +25,9 @@ class _Interrupted(BaseException):
 class Watch:
     """A small process that outlives us to end others; stop it when they have ended."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-c", _WATCH, str(PATIENCE_S)]
+    def __init__(self, *temporary: Path) -> None:
+        """`temporary` are folders that it removes when it has ended the others."""
+        command = [sys.executable, "-I", _ending.__file__, str(PATIENCE_S), *map(str, temporary)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603 - our own command line
 
     def over(self, process: int) -> None:
@@ -121,12 +108,6 @@ def _ctrl_c_gets_out(ours: list[BaseProcess]) -> Iterator[None]:
 
 def _end(processes: list[BaseProcess]) -> None:
     """Kill processes with all that they have started: an engine that is still loading its model takes no other signal."""
-    import psutil  # type: ignore[import-untyped]  # vLLM needs it too
-
+    _ending.told(_ending.with_descendants(one.pid for one in processes if one.pid is not None), signal.SIGKILL)
     for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for one in psutil.Process(process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-        process.kill()
         process.join()

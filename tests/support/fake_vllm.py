@@ -11,10 +11,13 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    opens = ""
+    """What the checkpoint's chat template opens."""
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -24,8 +27,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        said = {"content": f"{asked['model']}:{asked['messages'][-1]['content']}"}
-        self._send({"model": "model", "choices": [{"message": said, "finish_reason": "stop"}]})
+        if self.path == "/tokenize":
+            prompt = "".join(message["content"] for message in asked["messages"]) + self.opens
+            said: dict[str, Any] = {"tokens": list(map(ord, prompt))}
+        elif self.path == "/detokenize":
+            said = {"prompt": "".join(map(chr, asked["tokens"]))}
+        else:
+            message = {"content": f"{asked['model']}:{asked['messages'][-1]['content']}"}
+            said = {"model": "model", "choices": [{"message": message, "finish_reason": "stop"}]}
+        self._send(said)
 
     def _send(self, body: object) -> None:
         data = json.dumps(body).encode()
@@ -43,5 +53,6 @@ if __name__ == "__main__":
         print(f"ValueError: Model architectures ['{architecture}'] are not supported", file=sys.stderr)
         print("\n".join(f"a line of a traceback, {n}" for n in range(20)), file=sys.stderr)
         sys.exit("RuntimeError: Engine core initialization failed. See root cause above.")
+    Handler.opens = "<think>\n" if "<think>" in (model / "chat_template.jinja").read_text("utf-8") else ""
     time.sleep(2)  # a real one takes half a minute at least
     ThreadingHTTPServer(("127.0.0.1", int(arguments[arguments.index("--port") + 1])), Handler).serve_forever()
