@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 from harness import batch, engine
@@ -16,6 +17,7 @@ from harness.limits import Limits
 from harness.models import Subject, resolve
 from harness.plan import Plan, earlier_answers, open_plan, pending
 from harness.prompts import step_by_step
+from harness.replicas import Replicas, gpus_of
 from harness.report.chosen import chosen
 from harness.report.export import To, Written
 from harness.report.export import export as write_export
@@ -72,9 +74,12 @@ def run(spec: RunSpec, watch: Watch | None = None) -> list[Done]:
     done = []
     for subject in subjects:
         priced = replace(spec, price=price_of(spec.price, subject, spec.limits))
+        watch = watch or Silent()
         plan, model = _prepare(spec, subject, catalogue, here, missing)
+        if isinstance(model, Replicas):
+            watch.tell(f"{plan.name}: {model.said}")
         note_price(plan, spec, subject)
-        asked = answer(plan, model, priced, watch or Silent())
+        asked = answer(plan, model, priced, watch)
         finished = None if asked else scored_already(plan)
         done.append(finished or score(plan.folder, plan=plan))
     return done
@@ -85,7 +90,7 @@ def _prepare(
 ) -> tuple[Plan, Model | BatchModel]:
     """Return the plan of one subject's run, in its folder, and the model ready to answer."""
     parts = worded(spec, subject, catalogue, tasks)
-    model = engine.apart(subject.build)
+    model = engine.apart(partial(_built, subject, spec))
     identity = dict(model.identity)
     if subject.own_system:
         identity["own_prompt"] = subject.own_system
@@ -107,6 +112,17 @@ def _prepare(
         set_aside(plan.folder)
         plan = open_plan(subject.name, identity, parts, spec.selection, *where)
     return with_panel(plan), model
+
+
+def _built(subject: Subject, spec: RunSpec) -> Model | BatchModel:
+    """Return the model, ready to answer: itself, or as many copies as are asked for."""
+    if spec.replicas == 1:
+        return subject.build()
+    if spec.batch:
+        raise UsageError(
+            "--replicas does not go with --batch: a provider's model has no copies here. Leave one of the two out."
+        )
+    return Replicas(subject.build, spec.replicas, gpus_of(subject.settings))
 
 
 def _runs_folder(output: Path) -> Path:

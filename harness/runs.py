@@ -22,6 +22,7 @@ class RunSpec:
     """What the user asked for. `sampling` holds only the fields that were stated.
 
     `max_failures` from 1 is a count, below 1 a share of all answers; `price` is for a million tokens in and out.
+    `replicas` is how many copies of the model answer, on a Ray cluster where there is more than one.
     """
 
     model: str
@@ -42,6 +43,7 @@ class RunSpec:
     fresh: bool = False
     strict: bool = False
     batch: bool = False
+    replicas: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ def add_asking(run: argparse.ArgumentParser) -> Any:
         "--fresh", action="store_true", help="answer everything anew; earlier answers are set aside, not deleted"
     )
     work.add_argument("--strict", action="store_true", help="missing data is an error")
+    work.add_argument("--replicas", type=positive, default=1, metavar="N", help="copies of the model, on a Ray cluster")
     work.add_argument(
         "--batch",
         action="store_true",
@@ -240,6 +241,7 @@ def spec_of(args: argparse.Namespace, model: str, name: str | None) -> RunSpec:
         fresh=args.fresh,
         strict=args.strict,
         batch=args.batch,
+        replicas=args.replicas,
     )
 
 
