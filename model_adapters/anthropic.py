@@ -21,6 +21,7 @@ from model_adapters._http import (
     Protocol,
     client,
     count,
+    cut,
     endpoint,
     filtered,
     mapping,
@@ -97,7 +98,7 @@ class Anthropic:
         return {**arguments, **extra}
 
     def _read(self, loaded: Any, request: Request, seconds: float = 0.0) -> Response:
-        return _response(loaded, seconds, self._not_accepted(request))
+        return cut(_response(loaded, seconds, self._not_accepted(request)), request.sampling.stop)
 
     def _sampling(self, request: Request) -> dict[str, Any]:
         s = request.sampling

@@ -19,6 +19,7 @@ from model_adapters._http import (
     Refused,
     client,
     count,
+    cut,
     endpoint,
     mapping,
     named,
@@ -83,7 +84,8 @@ class Google:
                 if answer is not None and self._learn(answer, named_here):
                     continue
                 raise translated(error, self._place) from None
-            return _response(loaded, time.perf_counter() - started, self._not_accepted(request))
+            said = _response(loaded, time.perf_counter() - started, self._not_accepted(request))
+            return cut(said, request.sampling.stop)
 
     def _learn(self, answer: Refused, sampling: Mapping[str, Any]) -> bool:
         before = self._left_out.fields

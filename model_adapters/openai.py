@@ -22,6 +22,7 @@ from model_adapters._http import (
     chat_response,
     client,
     count,
+    cut,
     data_url,
     endpoint,
     filtered,
@@ -98,7 +99,7 @@ class OpenAI:
 
     def _read(self, loaded: Any, request: Request, seconds: float = 0.0) -> Response:
         read = chat_response if self._api == "chat" else _response
-        return read(loaded, seconds, self._not_accepted(request))
+        return cut(read(loaded, seconds, self._not_accepted(request)), request.sampling.stop)
 
     async def _send(self, body: Mapping[str, Any]) -> Any:
         call = self._sdk.chat.completions if self._api == "chat" else self._sdk.responses

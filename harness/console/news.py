@@ -25,7 +25,7 @@ CAUSES = 3
 """So many different errors are told at a run's end."""
 
 ADVICE: dict[FailureKind, str] = {
-    "bad_request": "the provider does not take these questions as they are: asked again unchanged, they fail again",
+    "bad_request": "such a call is not tried again by itself: asked again unchanged, these questions most likely fail again",
     "too_long": "the model has no room for these questions and their answers: try fewer --shots or a smaller --max-tokens",
     "rate_limit": "more was asked than the provider allows: try a lower --rpm, --tpm or --concurrency, or go on later",
     "timeout": "--timeout SECONDS waits longer for an answer",

@@ -75,7 +75,7 @@ def chat_response(loaded: Any, seconds: float, not_accepted: tuple[str, ...], op
 
 
 def cut(response: Response, stops: Sequence[str]) -> Response:
-    """Return the answer up to the first of the requested stop strings, for servers that take the field and write on regardless."""
+    """Return the answer up to the first of the requested stop strings, for models that do not take them, or write on regardless."""
     found = [at for stop in stops if stop and (at := response.text.find(stop)) >= 0]
     if not found or response.stop in ("filter", "refusal"):
         return response

@@ -247,6 +247,16 @@ def test_empty_cut_filtered_and_refused_answers_are_answers_told_apart(
 
 
 @every_protocol
+def test_what_a_model_writes_past_a_stop_string_is_cut(protocol: Protocol) -> None:
+    """Some take no stop strings (the Responses API, reasoning models), some write on: the answer is the same as if they had stopped."""
+    assert ASK.sampling.stop == ("。",)
+    with serving(lambda _s, _n: protocol.answer("答案：A。又及")) as server:
+        response = asked(server, protocol)
+    assert (response.text, response.stop) == ("答案：A", "stop")
+    assert ("stop" in response.not_accepted) == (protocol.name == "openai-responses")
+
+
+@every_protocol
 def test_invalid_utf8_costs_only_the_broken_characters(protocol: Protocol) -> None:
     body = json.dumps(protocol.answer("AXB").body).encode().replace(b"AXB", b"A\xffB")
     with serving(lambda _s, _n: Reply(body=body)) as server:

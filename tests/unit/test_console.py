@@ -191,7 +191,7 @@ def test_the_end_says_why_calls_failed_and_what_can_be_done(clock: Clock, kind: 
         "3 calls failed (too_long): HTTP 413",
         "2 calls failed (server): HTTP 502",
         "1 call failed with 1 other error: records.jsonl holds all",
-        "the provider does not take these questions as they are: asked again unchanged, they fail again",
+        "such a call is not tried again by itself: asked again unchanged, these questions most likely fail again",
         "the model has no room for these questions and their answers: try fewer --shots or a smaller --max-tokens",
     ]
 
