@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from harness.console.news import EVERY, Causes, Outage, Speed, span
+from harness.console.news import EVERY, Causes, Outage, Speed, folded, span
 from harness.limits import Gate
 from harness.plan import Plan
 from harness.runs import Silent
@@ -89,7 +89,7 @@ class Console:
                 console=RichConsole(file=self.out),
                 refresh_per_second=4,
                 transient=True,
-                get_renderable=lambda: Text("\n".join(self._lines_now(time.monotonic(), 12))),
+                get_renderable=lambda: Text("\n".join(self._lines_now(time.monotonic(), self._room()))),
             )
             self._live.start()
 
@@ -132,10 +132,15 @@ class Console:
             self._told = now
             self._say("; ".join(self._lines_now(now, 3)))
 
+    def _room(self) -> int:
+        """Return how many tasks can be shown live: what is below them must stay in sight of a low terminal."""
+        return max(1, min(12, self._live.console.height - 5)) if self._live else 3
+
     def _lines_now(self, now: float, most: int) -> list[str]:
         open_lines = [line for line in self._lines.values() if line.left] or list(self._lines.values())
         wrong = [printable(said)] if self._live and self._outage and (said := self._outage.now()) else []
-        return [*(printable(line.show()) for line in open_lines[:most]), self._pushing(now), *wrong]
+        pushing = folded(self._pushing(now), self._live.console.width) if self._live else [self._pushing(now)]
+        return [*(printable(line.show()) for line in open_lines[:most]), *pushing, *wrong]
 
     def _say(self, text: str) -> None:
         self.out.write(printable(text) + "\n")

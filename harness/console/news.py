@@ -39,6 +39,18 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def folded(text: str, width: int) -> list[str]:
+    """Return a list of facts as lines of at most so many characters, broken after commas only."""
+    lines = [""]
+    for fact in text.split(", "):
+        longer = f"{lines[-1]}, {fact}" if lines[-1] else fact
+        if lines[-1] and len(longer) > width:
+            lines.append(fact)
+        else:
+            lines[-1] = longer
+    return lines
+
+
 class Outage:
     """Tells that nobody is answered while attempts come to nothing: after `SOON` seconds, then at longer and longer intervals."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness import console
 from harness.console import Console, Line, Quiet
-from harness.console.news import Causes
+from harness.console.news import Causes, folded
 from harness.limits import Gate, Limits, Used
 from harness.types import Failure, Record, Request, Response
 
@@ -78,6 +78,31 @@ async def test_a_cost_is_never_told_in_powers_of_ten(clock: Clock) -> None:
     shown.follow(gate)
     gate.answered(await gate.enter(Request(())), Response("x", tokens_in=100, tokens_out=30))
     assert "cost so far 0.000078" in shown._pushing(clock.now) and "cost so far 0.000078" in shown._ended(1)
+
+
+def test_a_narrow_terminal_breaks_between_facts_and_a_low_one_shows_fewer_tasks(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = "14 req/s, 135 tokens/s, cost so far 1,000.32, 22 retries, 7 of 8 in flight, 9 s left"
+    assert folded(facts, 200) == [facts]
+    assert folded(facts, 60) == [
+        "14 req/s, 135 tokens/s, cost so far 1,000.32, 22 retries",
+        "7 of 8 in flight, 9 s left",
+    ]
+    assert folded(facts, 5)[:2] == ["14 req/s", "135 tokens/s"], "a fact is never broken"
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("LINES", "8")
+    shown = Console(Terminal())
+    shown.start(plan(**{f"task{n}": 10 for n in range(9)}), {}, [])
+    try:
+        assert shown._room() == 3 and len(shown._lines_now(clock.now, shown._room())) == 4
+    finally:
+        shown.stop()
 
 
 def answer_one_a_second(shown: Console, clock: Clock, seconds: int) -> None:
