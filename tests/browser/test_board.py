@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import Watched
-from tests.browser.visiting import GOOD, names, run_id, visit
+from tests.browser.visiting import BAD, GOOD, names, run_id, visit
 
 needs_vega = pytest.mark.skipif(find_spec("vl_convert") is None, reason="pip install 'tcm-eval[site]' brings Vega")
 
@@ -125,3 +125,34 @@ def test_published_numbers_stand_apart(watched: Watched, site: Path) -> None:
     assert page.locator("table.board").count() == 0
     assert "Published by others, not measured here" in page.locator(".published caption").first.inner_text()
     assert page.locator(".published tr", has_text="Ladder-base").first.locator(".tag.warn").count() == 1
+
+
+def test_a_long_choice_has_a_line_of_its_own_on_a_phone_and_ends_before_its_arrow(watched: Watched, site: Path) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit(page, site, "#/?suite=own")
+    select = page.get_by_label("Suite")
+    assert select.evaluate("s => getComputedStyle(s).textOverflow") == "ellipsis"
+    page.evaluate(
+        "document.querySelector('.filters').append(choose('Asked', [['', 'limit:20@0, prompt:ea3542, max:160']], '', () => 0))"
+    )
+    box, row = page.get_by_label("Asked").bounding_box(), page.locator(".filters").first.bounding_box()
+    assert box and row and box["width"] == row["width"]
+
+
+def test_a_printed_comparison_names_its_runs_and_has_no_controls(watched: Watched, site: Path) -> None:
+    good, bad = run_id(site, GOOD), run_id(site, BAD)
+    page = visit(watched.page, site, f"#/compare?a={bad}&b={good}")
+    page.wait_for_selector(".list-row")
+    said = page.get_by_text("B, the candidate: 良医 7B.")
+    assert said.is_hidden()
+    page.emulate_media(media="print")
+    assert said.is_visible() and not page.get_by_label("Search").is_visible()
+    visit(page, site, f"#/run/{good}")
+    assert page.locator("main select").count() > 0 and page.locator("main select:visible").count() == 0
+
+
+def test_a_name_breaks_behind_its_strokes(watched: Watched, site: Path) -> None:
+    page = visit(watched.page, site, f"#/run/{run_id(site, GOOD)}")
+    first = page.locator("table", has_text="Results by task").locator("tbody th").first
+    assert first.locator("wbr").count() > 0 and "own/" in first.inner_text()

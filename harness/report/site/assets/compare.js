@@ -68,6 +68,7 @@ async function compareView(main, route) {
     main.replaceChildren(...heading, top, h("p", { class: "empty" }, said), h("ul", { class: "notes" }, notes.map((n) => h("li", {}, n))));
     return null;
   }
+  heading.push(h("p", { class: "only-print" }, `A, the baseline: ${subject(a, runs)}. B, the candidate: ${subject(b, runs)}.`)); // in the controls on a screen
   main.replaceChildren(...heading, top, h("p", { class: "wait" }, "Loading …"));
   const [pageA, pageB] = await Promise.all([TCM.keep(`${a.id}/run`), TCM.keep(`${b.id}/run`)]);
   const [columnsA, columnsB] = await Promise.all([whenWhole(a.id), whenWhole(b.id)]);

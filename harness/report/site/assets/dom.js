@@ -58,11 +58,17 @@ function h(tag, attributes, ...children) {
   return add(node, children);
 }
 
+/** A name of a task or metric as nodes that a narrow column breaks behind its strokes, not within its words. */
+function inParts(text) {
+  return String(text).split(/(?<=[/_])/).map((part, i) => [i ? document.createElement("wbr") : null, part]);
+}
+
 /** A labelled select; `options` are [value, label] pairs. */
 function choose(label, options, now, change) {
   const select = h("select", { "aria-label": label, onchange: (e) => change(e.target.value) },
     options.map(([value, text]) => h("option", { value, selected: value === now }, plain(text))));
-  return h("label", { class: "field" }, h("span", {}, label), select);
+  const long = options.some(([, text]) => text.length > 20);
+  return h("label", { class: long ? "field long" : "field" }, h("span", {}, label), select);
 }
 
 const number = (value, digits = 3) => (value === null || value === undefined ? "–" : value.toFixed(digits));

@@ -34,7 +34,7 @@ function speed(summary, sessions) {
 
 function taskTable(manifest, summary) {
   const rows = Object.entries(summary.tasks).flatMap(([task, metrics]) => Object.entries(metrics).map(([metric, row]) =>
-    [[h("b", {}, task), " ", metric, metric === manifest.tasks[task].headline ? h("span", { class: "tag" }, "headline") : null], ...estimateCells(row)]));
+    [[h("b", {}, inParts(task)), " ", inParts(metric), metric === manifest.tasks[task].headline ? h("span", { class: "tag" }, "headline") : null], ...estimateCells(row)]));
   return table(["Task and metric", "Mean", "95% interval", "By chance", "Parsed only", "n"], rows, "Results by task");
 }
 
@@ -89,7 +89,7 @@ function turned(summary) {
 function countsTable(manifest, summary, statuses) {
   const rows = Object.entries(summary.tasks).map(([task, metrics]) => {
     const counts = metrics[manifest.tasks[task].headline].counts;
-    return [task, ...statuses.map((s) => whole(counts[s]))];
+    return [inParts(task), ...statuses.map((s) => whole(counts[s]))];
   });
   return table(["Task", ...statuses], rows, "Answers by status");
 }
