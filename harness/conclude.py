@@ -80,6 +80,7 @@ def _write_scores(
     The index ends here: its 25 bytes a record are not needed while the estimates are made.
     """
     with Index(plan.folder / "records.jsonl") as index:
+        _refuse_fewer(plan.folder, index.answered)
         scores = (one for p in plan.parts for one in _part_scores(plan, p, index, seen, places.get(p.task.id)))
         write_lines(plan.folder / "scores.jsonl", map(encode_score, scores))
         floors = {}
@@ -87,6 +88,19 @@ def _write_scores(
             if found := floors_of(part.task, part.ask, part.metrics(), plan.jobs(part), index.of_job):
                 floors[part.task.id] = found
         return floors, tallied(plan, index)
+
+
+def _refuse_fewer(folder: Path, answered: int) -> None:
+    """Raise IncompleteError where the records hold fewer answers than the run was scored by: what is lost would take its scores along."""
+    path = folder / "summary.json"
+    tasks = read_json(path)["tasks"].values() if path.exists() else ()
+    counts = [next(iter(metrics.values()))["counts"] for metrics in tasks]
+    before = sum(sum(one.values()) - one["failed"] for one in counts)
+    if answered < before:
+        raise IncompleteError(
+            f"{folder}: records.jsonl holds {answered:,} answers, but the run was scored by {before:,}. Nothing was changed. "
+            "Bring the file back from a copy, or run the run's command again: it asks what is missing."
+        )
 
 
 def cost(usage: Mapping[str, Any], price: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -112,8 +112,8 @@ def _gate(args: argparse.Namespace) -> int:
         return DONE
     candidate = find(args.candidate, args.output) if args.candidate else _asked(args, baseline, spec)
     outcome, changed = judge(baseline, candidate, spec, args.inconclusive)
+    print(as_text(outcome))  # before the files: a full disk does not hide what was found
     write_reports(outcome, changed, junit=args.junit, markdown=args.markdown, json=args.json)
-    print(as_text(outcome))
     return outcome.verdict.exit_code
 
 

@@ -93,12 +93,15 @@ def _add_destination(one: argparse.ArgumentParser, name: str) -> None:
 
 
 def _leaderboard(args: argparse.Namespace) -> int:
+    from harness.errors import UsageError
     from harness.pipeline import leaderboard
 
     if args.site is not None:
         _refuse_with_site(args)
         return _site(args, args.site)
     text, notes = leaderboard(args.output, args.format, published=not args.no_published, metric=args.metric)
+    if not text:
+        raise UsageError("\n  ".join(["no finished run there, so there is nothing to show", *notes]))
     print(text)
     for note in notes:
         print(note, file=sys.stderr)

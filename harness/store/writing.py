@@ -139,5 +139,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} cannot be read: {error}") from None
     if not isinstance(value, dict) or value.get("schema") != SCHEMA:
         found = value.get("schema") if isinstance(value, dict) else type(value).__name__
-        raise UsageError(f"{path}: schema {found}, but this version of tcm-eval reads schema {SCHEMA}.")
+        raise UsageError(
+            f"{path}: schema {found}, but this version of tcm-eval reads schema {SCHEMA}. "
+            "Read it with the version that wrote it, or make it anew."
+        )
     return value

@@ -96,7 +96,7 @@ def draw(runs: Sequence[Run], published: Sequence[Published], folder: Path, want
             with explain(folder):
                 files += _write(folder / name, numbers, how(numbers, look), wanted.formats)
     if not files:
-        raise UsageError("there is nothing to draw in these runs:\n  " + "\n  ".join(notes))
+        raise UsageError("\n  ".join(["there is nothing to draw in these runs", *notes]))
     return Drawn(files, notes)
 
 

@@ -74,3 +74,27 @@ def test_a_torn_last_line_behind_all_answers_is_no_damage(runs: Make, tcm_eval: 
     with (one / "records.jsonl").open("ab") as file:
         file.write(b'{"schema":1,"key":"0')
     assert tcm_eval("leaderboard", "--output", one.parent.parent)[2] == ""
+
+
+def test_a_run_that_lost_answers_keeps_its_scores_until_they_are_asked_again(tmp_path: Path, tcm_eval: Call) -> None:
+    suite, output = make_suite(tmp_path / "own", 24), tmp_path / "results"
+    command = ("run", "--model", "guess", "--tasks", "own", "--task-path", suite, "--output", output, "--quiet")
+    assert tcm_eval(*command)[0] == 0
+    (run,) = (output / "runs").iterdir()
+    scores, summary = (run / "scores.jsonl").read_bytes(), (run / "summary.json").read_bytes()
+    lines = (run / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "records.jsonl").write_bytes(b"".join(lines[:5]))
+    code, out, said = tcm_eval("score", run)
+    assert (code, out) == (3, "") and f"holds 5 answers, but the run was scored by {len(lines)}" in said
+    assert (run / "scores.jsonl").read_bytes() == scores and (run / "summary.json").read_bytes() == summary
+    assert tcm_eval(*command)[0] == 0, "the command asks what is missing"
+    assert (run / "scores.jsonl").read_bytes() == scores
+
+
+def test_a_leaderboard_without_a_finished_run_says_why(tmp_path: Path, tcm_eval: Call) -> None:
+    suite, output = make_suite(tmp_path / "own", 8), tmp_path / "results"
+    assert tcm_eval("run", "--model", "guess", "--tasks", "own", "--task-path", suite, "--output", output)[0] == 0
+    (run,) = (output / "runs").iterdir()
+    (run / "manifest.json").write_text('{"schema": 0}', "utf-8")
+    code, out, said = tcm_eval("leaderboard", "--output", output)
+    assert (code, out) == (2, "") and "nothing to show" in said and "Read it with the version that wrote it" in said
