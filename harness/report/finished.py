@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +26,7 @@ def finished_text(finished: Sequence[Finished], output: Path) -> str:
     """Return the closing text of one or more runs."""
     blocks = [_one(done) for done in finished]
     blocks.append(
-        f"All runs side by side: tcm-eval leaderboard{'' if output == Path('results') else f' --output {output}'}"
+        f"All runs side by side: tcm-eval leaderboard{'' if output == Path('results') else f' --output {shlex.quote(str(output))}'}"
     )
     return "\n\n".join(blocks)
 
