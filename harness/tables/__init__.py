@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.tables.drawn import FORMS, Cell, Emphasis, Form, Name, Table, render, terminal_width
+from harness.tables.drawn import render, terminal_width
 from harness.tables.harmless import (
     code_markdown,
     counted,
@@ -14,6 +14,7 @@ from harness.tables.harmless import (
     printable,
     shortened,
 )
+from harness.tables.parts import FORMS, Cell, Emphasis, Form, Name, Table
 
 __all__ = [
     "FORMS",

@@ -134,3 +134,16 @@ def test_money_is_told_in_plain_decimals_that_are_not_zero() -> None:
     }
     assert {amount: money(amount) for amount in told} == told
     assert money(1e-12) == "0.0000000000010"
+
+
+def test_a_latex_table_longer_than_a_page_is_continued_under_its_number() -> None:
+    columns = [f"column {i}, as wide as a heading may be" for i in range(6)]
+    rows = [(f"own/task{i} metric", [Cell(i / 100)] * 6) for i in range(33)]
+    drawn = render([Table("long", columns, rows, ["a note"], legend="Bold: best.")], "latex")
+    pages = drawn.split("\n\n")
+    assert len(pages) == 3 and drawn.count(r"\begin{table}") == drawn.count(r"\end{table}") == 3
+    assert all(page.count("own/task32 metric") == 1 for page in pages), "each page has every row, of other columns"
+    assert "Bold: best." in pages[0] and "a note" not in pages[0] + pages[1] and "a note" in pages[2]
+    assert drawn.count(r"\addtocounter{table}{-1}") == drawn.count("(continued)") == 2
+    many = render([Table("many", ["one"], [(f"m{i}.", [Cell(0.5)]) for i in range(100)])], "latex")
+    assert many.count(r"\begin{table}") == 3 and all(f"m{i}." in many for i in range(100))
