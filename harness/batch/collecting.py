@@ -20,6 +20,9 @@ from harness.types import Failure, FailureKind, Request, Response
 
 POLLS = (1.0, 60.0)
 """Seconds before the first look at a batch, and the most between two."""
+SILENCE_S = 3600.0
+"""Seconds without any news of a batch after which a session ends: it goes on at the provider all the same."""
+STAYS = "It stays with the provider: the same command collects it."
 SETTLED = 20.0
 """Seconds after which a batch that was submitted surely stands in the provider's list."""
 
@@ -104,7 +107,8 @@ async def _whole(asking: Asking, batch: str, items: dict[str, Todo], done: int) 
             if failed >= asking.gate.limits.attempts:
                 if came:
                     return
-                raise
+                said = f"batch {batch}: its results cannot be read: {_said(asking, error)}. {STAYS}"
+                raise Transient(f"{said} {_cure(asking)}") from None
             asking.tell(f"batch {batch}: its results broke off ({_said(asking, error)}); once more")
             await asyncio.sleep(pause(failed, error))
 
@@ -130,8 +134,9 @@ async def _read(asking: Asking, batch: str, items: dict[str, Todo]) -> int:
 
 
 async def _waited_for(asking: Asking, part: Part, batch: str) -> Progress:
-    """Return how far a batch is that has ended. Looks seldom, and goes on when a look fails."""
+    """Return how far a batch is that has ended. Looks seldom, and goes on when a look fails, for `SILENCE_S` in a row."""
     wait, started, before = POLLS[0], time.monotonic(), ""
+    heard = started
     asking.tell(
         f"waiting for batch {batch} ({counted(part.count, 'question')}; mostly within an hour, at most 24 hours). "
         "You may stop this at any time: the same command goes on."
@@ -143,17 +148,24 @@ async def _waited_for(asking: Asking, part: Part, batch: str) -> Progress:
                 async with asyncio.timeout(asking.gate.limits.timeout):
                     now = await asking.api.progress(batch)
         except (Transient, RateLimited, TimeoutError) as error:
+            if time.monotonic() - heard > SILENCE_S:
+                raise Transient(f"batch {batch}: no news for an hour: {_said(asking, error)} {STAYS}") from None
             text = f"no news ({_said(asking, error)}); it goes on there, and is looked at again"
             asked_for = min(getattr(error, "retry_after", None) or 0.0, LONGEST_WAIT_S)
         else:
             if now.ended:
                 return now
+            heard = time.monotonic()
             text = f"{now.done:,} of {now.total or part.count:,} done ({now.said})"
         if text != before:
             asking.tell(f"batch {batch}: {text}, {(time.monotonic() - started) / 60:.0f} min")
             before = text
         await asyncio.sleep(max(wait, asked_for))
         wait = min(wait * 1.5, POLLS[1])
+
+
+def _cure(asking: Asking) -> str:
+    return f"(Should that be for good: delete {asking.notes.path}, and its questions are asked anew.)"
 
 
 @contextlib.contextmanager
@@ -164,7 +176,6 @@ def _named(asking: Asking, batch: str) -> Iterator[None]:
     except (Transient, RateLimited):
         raise
     except Rejected as error:
-        cure = f"(Should it be gone for good: delete {asking.notes.path}, and its questions are asked anew.)"
-        raise Rejected(f"batch {batch}: {error} {cure}") from None
+        raise Rejected(f"batch {batch}: {error}. {_cure(asking)}") from None
     except AdapterError as error:
-        raise type(error)(f"batch {batch}: {error}") from None
+        raise type(error)(f"batch {batch}: {error} {STAYS}") from None

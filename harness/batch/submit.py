@@ -20,6 +20,7 @@ from harness.store import explain
 from harness.tables import counted
 from harness.types import Failure, Model, Request
 
+AGAIN = ". The same command tries again."
 UPLOAD = 1800.0
 """Seconds that a submission may take: a part may have 200 MB."""
 
@@ -101,23 +102,29 @@ class Submission:
                 failed += 1
                 batch = await located(asking, part)
                 if batch is None and failed >= asking.gate.limits.attempts:
-                    raise
+                    raise _refused(error, AGAIN) from None
             except RateLimited as error:
                 failed += 1
                 wait = pause(failed, error)
                 if failed >= asking.gate.limits.attempts or wait > LONGEST_WAIT_S:
                     asking.notes.closed(part.tag, "refused")
-                    raise
+                    raise _refused(error, AGAIN) from None
                 asking.tell(f"the batch is not taken yet ({error}): again in {wait:.0f} s")
                 await asyncio.sleep(wait)
                 continue
-            except AdapterError:
+            except AdapterError as error:
                 asking.notes.closed(part.tag, "refused")
-                raise
+                raise _refused(error, "") from None
             if batch is not None:
                 out = asking.notes.submitted(part, batch)
                 asking.tell(f"submitted batch {batch}: {counted(part.count, 'question')} at half the price")
                 return out
+
+
+def _refused(error: Exception, more: str) -> AdapterError:
+    """Return the error of a submission that came to nothing."""
+    kind = type(error) if isinstance(error, AdapterError) else Transient
+    return kind(f"the batch could not be submitted: {str(error) or 'time-out'}{more}")
 
 
 def _most(request: Request) -> tuple[int, int]:

@@ -43,7 +43,7 @@ class BatchServer:
     """`fate` decides each request; a batch ends at its `looks_until_done`-th look, as `ends` says and for `reason` where that is a failure. `paid` holds every question that was paid for.
 
     `rewrites` changes whatever is sent, as bytes; `working` is what is said of a batch that is under way;
-    `sends_results` may send a file of results by itself, and tells whether it did.
+    `sends_results` may send a file of results by itself, and tells whether it did; `instead` of (method, path) is sent for anything at all.
     """
 
     provider: str
@@ -52,6 +52,7 @@ class BatchServer:
     ends: str = "completed"
     reason: str = "Enqueued token limit reached"
     after_create: Callable[[Batch, BaseHTTPRequestHandler], bool] = lambda _b, _h: True
+    instead: Callable[[str, str], Reply | None] = lambda _m, _p: None
     before_upload: Callable[[], None] = lambda: None
     before_create: Callable[[], Reply | None] = lambda: None
     sends_results: Callable[[BaseHTTPRequestHandler, bytes], bool] = lambda _h, _d: False
@@ -147,6 +148,8 @@ class Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         with self.lock:
             self.state.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if self._misbehaved("POST"):
+            return None
         if self.path == "/v1/files":
             return self._upload(raw)
         body = json.loads(raw)
@@ -163,6 +166,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
+        if self._misbehaved("GET"):
+            return None
         if match := re.fullmatch(r"/v1/files/(.+)/content", path):
             return self._results(self.state.files[match[1]])
         if match := re.fullmatch(r"/v1/messages/batches/(.+)/results", path):
@@ -176,6 +181,21 @@ class Handler(BaseHTTPRequestHandler):
         with self.lock:
             batch.looks += 1
         return self._send(200, self._shown(batch))
+
+    def _misbehaved(self, method: str) -> bool:
+        with self.lock:
+            reply = self.state.instead(method, self.path.partition("?")[0])
+        if reply is None:
+            return False
+        data = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+        self.send_response(reply.status)
+        for name, value in {"content-type": "application/json", **reply.headers}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if reply.drop else data)
+        self.close_connection = True
+        return True
 
     def _results(self, data: bytes) -> None:
         if not self.state.sends_results(self, data):

@@ -21,6 +21,7 @@ from model_adapters._http.batches.shared import (
     ours,
     read_body,
     rows,
+    state_of,
 )
 from model_adapters._http.faults import Place
 from model_adapters._http.reading import mapping
@@ -101,14 +102,9 @@ class AnthropicBatches:
 
         async def go() -> Progress:
             now = await self._sdk.messages.batches.retrieve(batch)
-            counts = now.request_counts
+            state, counts = state_of(getattr(now, "processing_status", None), self._place), now.request_counts
             done = counts.succeeded + counts.errored + counts.canceled + counts.expired
-            return Progress(
-                now.processing_status == "ended",
-                done,
-                done + counts.processing,
-                self._place.hide(str(now.processing_status)),
-            )
+            return Progress(state == "ended", done, done + counts.processing, state)
 
         return await ours(go, self._place, f"batch {batch}")
 

@@ -20,6 +20,7 @@ from model_adapters._http.batches.shared import (
     ours,
     read_body,
     rows,
+    state_of,
 )
 from model_adapters._http.faults import Place
 from model_adapters._http.reading import count, mapping
@@ -71,12 +72,11 @@ class OpenAIBatches:
 
         async def go() -> Progress:
             now = await self._sdk.batches.retrieve(batch)
-            counts = now.request_counts
+            state, counts = state_of(getattr(now, "status", None), self._place), now.request_counts
             done, total = (counts.completed + counts.failed, counts.total) if counts else (0, 0)
             why = "; ".join(str(one.message) for one in (now.errors.data or [])) if now.errors else ""
-            ended = now.status in ("completed", "failed", "expired", "cancelled")
-            said = f"{now.status}: {why}" if why else str(now.status)
-            return Progress(ended, done, total, self._place.hide(said)[:320])
+            ended = state in ("completed", "failed", "expired", "cancelled")
+            return Progress(ended, done, total, f"{state}: {self._place.hide(why)[:300]}" if why else state)
 
         return await ours(go, self._place, f"batch {batch}")
 

@@ -51,31 +51,33 @@ async def ours(call: Callable[[], Awaitable[T]], place: Place, known: str = "") 
     """Return what a call of an SDK gives; raise errors of ours only, Rejected where the provider does not know what is named `known`."""
     try:
         return await call()
-    except AdapterError:
-        raise
     except Exception as error:  # noqa: BLE001 - an SDK raises many kinds, and what it read may lack what is looked for
-        raise _unknown(error, place, known) or translated(error, place) from None
-
-
-def _unknown(error: Exception, place: Place, known: str) -> Rejected | None:
-    answer = refused(error)
-    if not known or answer is None or answer.status != 404:
-        return None
-    return Rejected(f"{place.url} does not know {known} (HTTP 404: {place.hide(message(answer.text))})")
+        raise _meant(error, place, known) from None
 
 
 async def made(call: Callable[[], Awaitable[Any]], place: Place) -> str:
-    """Return the id of what a call of an SDK has made. An answer that cannot be read is Transient: it may have been made all the same."""
-    try:
-        name = getattr(await call(), "id", None)
-    except AdapterError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
-        found = translated(error, place)
-        raise Transient(str(found)) if isinstance(found, Rejected) and refused(error) is None else found from None
+    """Return the id of what a call of an SDK has made; Transient where the answer cannot be read, for it may have been made all the same."""
+    name = getattr(await ours(call, place), "id", None)
     if not isinstance(name, str) or not name:
         raise Transient(f"{place.url}: the answer to a submission names no batch")
     return place.hide(name)
+
+
+def state_of(value: Any, place: Place) -> str:
+    """Return the provider's word for how far a batch is; raise Transient when there is none."""
+    if not isinstance(value, str):
+        raise Transient(f"{place.url}: the answer says nothing of the batch")
+    return place.hide(value)
+
+
+def _meant(error: Exception, place: Place, known: str) -> AdapterError:
+    found = error if isinstance(error, AdapterError) else translated(error, place)
+    answer = refused(error)
+    if answer is None:  # too large for us, say: that says nothing of what was asked
+        return Transient(str(found)) if isinstance(found, Rejected) else found
+    if known and answer.status == 404:
+        return Rejected(f"{place.url} does not know {known} (HTTP 404: {place.hide(message(answer.text))})")
+    return found
 
 
 async def rows(call: Any, place: Place, known: str) -> AsyncGenerator[Mapping[str, Any], None]:
@@ -98,10 +100,8 @@ async def rows(call: Any, place: Place, known: str) -> AsyncGenerator[Mapping[st
                     rest = bytearray(b"!")  # what is left of the line is no JSON any more
         if row := _row(bytes(rest), place):
             yield row
-    except AdapterError:
-        raise
-    except Exception as error:  # noqa: BLE001 - an SDK raises many kinds, also in the middle of a body; our readers raise AdapterError
-        raise _unknown(error, place, known) or translated(error, place) from None
+    except Exception as error:  # noqa: BLE001 - an SDK raises many kinds, also in the middle of a body
+        raise _meant(error, place, known) from None
 
 
 def _row(line: bytes, place: Place) -> Mapping[str, Any] | None:
