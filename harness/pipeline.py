@@ -16,7 +16,6 @@ from harness.errors import UsageError, unknown
 from harness.limits import Limits
 from harness.models import Subject, resolve
 from harness.plan import Plan, earlier_answers, open_plan, pending
-from harness.prompts import step_by_step
 from harness.replicas import Replicas, gpus_of
 from harness.report.chosen import chosen
 from harness.report.export import To, Written
@@ -29,7 +28,7 @@ from harness.report.site import write as write_site
 from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue, own_budget, worded
 from harness.score import read
 from harness.specs import TaskSpec
-from harness.spending import estimate, gate_of, note_price, price_of, refuse_uncounted, used_before
+from harness.spending import estimate, gate_of, note_price, price_of, refuse_unbatched, refuse_uncounted, used_before
 from harness.store import SCHEMA, Answers, Index, Writer, encode_record, explain, set_aside, write_json
 from harness.suites import Catalogue
 from harness.tables import Form, render
@@ -160,7 +159,8 @@ def one_by_one(model: Model | BatchModel, limits: Limits) -> tuple[Model, Limits
 def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -> int:
     """Ask everything that still needs an answer; return how many calls were recorded."""
     if spec.batch:
-        _refuse_without_batches(plan, model)
+        batch.interface(model, plan.name)
+        refuse_unbatched(plan.parts)
     asked, limits = one_by_one(model, spec.limits)
     records = plan.folder / "records.jsonl"
     parts = {part.task.id: part for part in plan.parts}
@@ -190,19 +190,6 @@ def answer(plan: Plan, model: Model | BatchModel, spec: RunSpec, watch: Watch) -
     if count:
         _note_time(plan.folder, time.monotonic() - started, count, gate.stopped)
     return count
-
-
-def _refuse_without_batches(plan: Plan, model: object) -> None:
-    """Raise UsageError for a run that no batch can ask."""
-    batch.interface(model, plan.name)
-    for part in plan.parts:
-        if part.ask != "generate":
-            raise UsageError(f"--batch: no batch interface gives option log-probabilities (--ask {part.ask})")
-        if step_by_step(part.task):
-            raise UsageError(
-                f"--batch cannot ask {part.task.id} step by step, for each question needs the answer before it. "
-                "Leave this task out, or ask it without --batch."
-            )
 
 
 def _note_time(folder: Path, seconds: float, calls: int, stopped: str) -> None:

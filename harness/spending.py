@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,11 @@ from harness.errors import UsageError
 from harness.limits import Gate, Limits, Used, prompt_tokens
 from harness.models import Subject, resolve
 from harness.plan import Part, Plan
+from harness.prompts import step_by_step
+from harness.registry import get_adapter
 from harness.runs import RunSpec, open_catalogue, worded
 from harness.store import write_json
-from harness.tables import counted
+from harness.tables import counted, money
 from harness.types import Job, Response
 
 PerMillion = tuple[float, float] | None
@@ -55,6 +57,25 @@ def refuse_uncounted(max_failures: float | None, *, batched: bool) -> None:
         )
 
 
+def refuse_unbatched(parts: Iterable[Part]) -> None:
+    """Raise UsageError for a task that no batch interface can ask, whoever answers."""
+    for part in parts:
+        if part.ask != "generate":
+            raise UsageError(f"--batch: no batch interface gives option log-probabilities (--ask {part.ask})")
+        if step_by_step(part.task):
+            raise UsageError(
+                f"--batch cannot ask {part.task.id} step by step, for each question needs the answer before it. "
+                "Leave this task out, or ask it without --batch."
+            )
+
+
+def _refuse_without_batches(subject: Subject) -> None:
+    """Raise UsageError for a provider of ours without a batch interface; that of a package is known when its model is built."""
+    ours = get_adapter(subject.provider).__module__.startswith("model_adapters.")
+    if ours and subject.provider not in batch.PROVIDERS:
+        batch.interface(None, subject.name)
+
+
 def estimate(spec: RunSpec) -> str:
     """Return how many requests, tokens and how much money a run would take at most; nothing is asked, built or written."""
     refuse_uncounted(spec.max_failures, batched=spec.batch)
@@ -64,6 +85,9 @@ def estimate(spec: RunSpec) -> str:
     for subject in resolve(spec.model, spec.settings, spec.name, only_possible=False):
         requests = prompt = most = 0
         bare = Plan(subject.name, {}, worded(spec, subject, catalogue, here), spec.selection, catalogue, spec.output)
+        if spec.batch:
+            _refuse_without_batches(subject)
+            refuse_unbatched(bare.parts)
         for part in bare.parts:
             for job in bare.jobs(part):
                 requests += job.steps
@@ -73,7 +97,7 @@ def estimate(spec: RunSpec) -> str:
         price = spec.price or _known(subject)
         share = batch.DISCOUNT if spec.batch else 1.0
         cost = (
-            f"{share * (prompt * price[0] + most * price[1]) / 1e6:,.2f}"
+            money(share * (prompt * price[0] + most * price[1]) / 1e6, up=True)
             if price
             else "unknown (no price: --price INPUT,OUTPUT)"
         )

@@ -48,12 +48,15 @@ def counted(number: int, noun: str, many: str = "") -> str:
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
-def money(amount: float) -> str:
-    """Return an amount in plain decimals: two places from 1 on, below it two digits that are not zero: 8.50, 0.031, 0.000078."""
-    if amount < 0.995:
-        places = 1 - math.floor(math.log10(amount)) if amount > 0 else 2
-        return f"{amount:.{places}f}"
-    return f"{amount:,.2f}"
+def money(amount: float, *, up: bool = False) -> str:
+    """Return an amount in plain decimals: two places from 1 on, below it two digits that are not zero: 8.50, 0.031, 0.000078.
+
+    `up` never rounds down: for what is at most to be paid.
+    """
+    places = 1 - math.floor(math.log10(amount)) if 0 < amount < 0.995 else 2
+    if up:
+        amount = math.ceil(round(amount * 10**places, 6)) / 10**places
+    return f"{amount:,.{places}f}"
 
 
 def shortened(text: str, length: int) -> str:

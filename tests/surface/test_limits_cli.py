@@ -172,6 +172,24 @@ def test_a_dry_run_is_an_upper_bound_of_dialogues_whose_answers_are_as_long_as_t
     assert (usage["tokens_in"], usage["tokens_out"], usage["cost"]) == (most_in, most_out, cost), "exactly the most"
 
 
+def test_a_dry_run_of_a_batch_is_refused_where_the_batch_would_be(
+    tcm_eval: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said half the price of models that no batch can ask."""
+    for key in ("GEMINI_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(key, raising=False)
+    one = ("--tasks", "tcm_core/single_choice", "--limit", "1", "--batch", "--dry-run")
+    for model in ("gemini-2.5-pro", "guess", "hf/nowhere"):
+        code, out, err = tcm_eval("run", "--model", model, *one)
+        assert (code, out) == (2, "") and f"{model} has no batch interface here" in err
+    code, out, err = tcm_eval("run", "--model", "gpt-4o", *one, "--ask", "letter")
+    assert (code, out) == (2, "") and "no batch interface gives option log-probabilities" in err
+    code, _, err = tcm_eval("run", "--model", "gpt-4o", "--tasks", "tcm_core/dialogue_own", *one[2:])
+    assert code == 2 and "step by step" in err
+    code, out, _ = tcm_eval("run", "--model", "claude-haiku-5-5", *one)
+    assert code == 0 and re.search(r"cost at most 0\.00\d\d? USD .*which is half the price", out)
+
+
 def test_a_dry_run_says_what_it_takes_an_image_for(tcm_eval: Call, tmp_path: Path) -> None:
     plain = make_suite(tmp_path / "plain", 8)
     shown = make_suite(tmp_path / "shown", 8, TASK.replace("split:", "  fields: { images: images }\nsplit:"))

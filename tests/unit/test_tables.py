@@ -134,6 +134,8 @@ def test_money_is_told_in_plain_decimals_that_are_not_zero() -> None:
     }
     assert {amount: money(amount) for amount in told} == told
     assert money(1e-12) == "0.0000000000010"
+    upwards = {0.0: "0.00", 0.00812: "0.0082", 0.0082: "0.0082", 12.341: "12.35", 12.34: "12.34", 0.996: "1.00"}
+    assert {amount: money(amount, up=True) for amount in upwards} == upwards
 
 
 def test_a_latex_table_longer_than_a_page_is_continued_under_its_number() -> None:
