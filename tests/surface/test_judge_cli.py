@@ -14,9 +14,11 @@ import pytest
 
 from harness.store import read
 from tests.support.chat_server import Reply, Seen, said, serving
-from tests.support.judged import ANSWERS, answered, suite_of
+from tests.support.judged import ANSWERS, TALK, answered, suite_of
 from tests.support.judges import by_words, judging, sheet
 from tests.support.sides import Call
+
+GIF = {"media_type": "image/gif", "data": "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"}
 
 
 def test_judging_prints_its_numbers_the_agreement_and_what_the_judges_took(tcm_eval: Call, tmp_path: Path) -> None:
@@ -54,7 +56,8 @@ def test_the_exit_codes(tcm_eval: Call, tmp_path: Path) -> None:
 
     with serving(sulking) as server:
         asking = ("--judge", "server/j1", "--base-url", server.url, "--quiet")
-        assert tcm_eval("judge", done.folder, *asking) == (3, "", "")
+        code, out, err = tcm_eval("judge", done.folder, *asking)
+        assert (code, out) == (3, "") and "1 call failed (bad_request): HTTP 400: no" in err, "a quiet one says why"
         assert tcm_eval("judge", tmp_path, *asking)[0] == 2
         assert tcm_eval("judge", done.folder, "--judge", "server/j1", "--judge", "server/j1", *asking[2:])[0] == 2
         assert tcm_eval("judge", done.folder, "--judge", "nobody")[0] == 2
@@ -162,3 +165,52 @@ def test_agreement_is_shown_for_several_judges_only_and_unread_replies_have_a_cu
     assert code == 3 and "alpha" not in out and "same mark" not in out
     assert "server/j1 0 5 5 0 1" in told, "verdicts, reminded, unread, refused, missing"
     assert "or the call failed (judge.jsonl says why)" in told and "asked for anew with --again" in told
+
+
+def test_a_quiet_judge_says_which_verdicts_are_missing_and_nothing_when_none_is(tcm_eval: Call, tmp_path: Path) -> None:
+    done = answered(tmp_path)
+    cured = False
+
+    def moody(seen: Seen, _number: int) -> Reply:
+        page = sheet(seen)
+        if not cured and "第0例" in page.blocks["题目"]:
+            return said('{"check": "torn')
+        return said("", "content_filter") if not cured and "第1例" in page.blocks["题目"] else said(by_words(page))
+
+    with serving(moody) as server:
+        asking = ("--judge", "server/j1", "--base-url", server.url, "--quiet")
+        code, out, err = tcm_eval("judge", done.folder, *asking)
+        assert (code, out) == (3, "")
+        assert "server/j1: 1 answer: no reply that could be read: --again asks anew" in err
+        assert "server/j1: 1 answer: refused" in err and "INCOMPLETE: " in err
+        cured = True
+        assert tcm_eval("judge", done.folder, *asking, "--fresh") == (0, "", "")
+
+
+def test_pictures_that_a_judge_is_not_shown_are_counted_before_and_after(tcm_eval: Call, tmp_path: Path) -> None:
+    suite = suite_of(
+        tmp_path / "own", task=TALK.replace("rubric: rubric }", "rubric: rubric, fields: { images: images } }")
+    )
+    lines = (suite / "talk.jsonl").read_text("utf-8").splitlines()
+    rows = [json.loads(line) | ({"images": [GIF]} if i < 2 else {}) for i, line in enumerate(lines)]
+    (suite / "talk.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    done = answered(tmp_path, suite=suite)
+    told = "pictures are not shown to a judge: 2 answers to questions with some"
+    with serving(judging(by_words)) as server:
+        asking = ("judge", done.folder, "--judge", "server/j1", "--base-url", server.url)
+        code, out, _ = tcm_eval(*asking, "--dry-run")
+        assert code == 0 and told in out and not server.posts()
+        code, _, err = tcm_eval(*asking)
+        assert code == 0 and f"note: {told}" in err
+        assert GIF["data"] not in str([seen.body for seen in server.posts()])
+
+
+def test_an_estimate_of_a_batch_is_refused_for_a_model_that_has_none(tcm_eval: Call, tmp_path: Path) -> None:
+    done = answered(tmp_path)
+    at = ("--base-url", "http://127.0.0.1:9/v1", "--batch", "--dry-run")
+    for words in (
+        ("judge", done.folder, "--judge", "server/j1", *at),
+        ("run", "--model", "server/j1", "--tasks", "own", "--task-path", tmp_path / "own", *at),
+    ):
+        code, out, err = tcm_eval(*words)
+        assert code == 2 and "server/j1 has no batch interface here" in err and not out
