@@ -57,11 +57,12 @@ class JudgeSpec:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judged run; whether every judge has answered everything; what a reader should know."""
+    """A judged run; whether every judge has answered everything; what a reader should know; which verdicts are missing, and why."""
 
     done: Done
     complete: bool
     notes: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
@@ -77,7 +78,7 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
         for place in batch_places(plan.folder):
             batch.refuse_if_open(place, "tcm-eval judge with --batch and without --fresh")
         set_aside(plan.folder / FILE)
-    notes: list[str] = []
+    notes = _pictures(plan)
     prices = {f"judge:{subject.name}": price_of(spec.price, subject, spec.limits) for subject in subjects}
     for subject in subjects:
         model = engine.apart(subject.build)
@@ -100,8 +101,28 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
         notes += [f"{member.name}: stopped: {gate.stopped}{shared}"] if gate.stopped else []
         panel = replace(panel, members=(*(one for one in panel.members if one.name != member.name), member))
     done = _scored(plan, panel)
-    missing = sum(one["missing"] for one in done.summary["judging"]["judges"])
-    return Judged(done, done.complete and not missing, tuple(notes))
+    judges = done.summary["judging"]["judges"]
+    complete = done.complete and not any(one["missing"] for one in judges)
+    return Judged(done, complete, tuple(notes), tuple(line for one in judges for line in _missing(one)))
+
+
+def _missing(judge: Mapping[str, Any]) -> list[str]:
+    """Return which verdicts of one judge are missing, and what can be done."""
+    told = {
+        "missing": "no verdict yet: the same command asks about them",
+        "unread": "no reply that could be read: --again asks anew",
+        "refused": "refused",
+    }
+    return [f"{judge['name']}: {counted(judge[kind], 'answer')}: {what}" for kind, what in told.items() if judge[kind]]
+
+
+def _pictures(plan: Plan) -> list[str]:
+    """Return a note where answers are about pictures: a judge reads texts."""
+    if not any("images" in part.task.columns.fields for part in plan.parts):
+        return []
+    with Index(plan.folder / "records.jsonl") as index:
+        shown = sum(bool(one.sample.fields.get("images")) for one in text_answers(plan, index))
+    return [f"pictures are not shown to a judge: {counted(shown, 'answer')} to questions with some"] if shown else []
 
 
 def estimate(spec: JudgeSpec) -> str:
@@ -109,6 +130,8 @@ def estimate(spec: JudgeSpec) -> str:
     plan, subjects, panel = _prepared(spec, only_possible=False)
     lines = []
     for subject in subjects:
+        if spec.batch:
+            batch.refuse_without(subject.provider, subject.name)
         sampling, price = _sampling(spec, subject), price_of(spec.price, subject, spec.limits)
         answers = prompt = 0
         with Index(plan.folder / "records.jsonl") as index:
@@ -126,7 +149,7 @@ def estimate(spec: JudgeSpec) -> str:
             f"{subject.name}: {counted(answers, 'answer')} to judge; at most {2 * answers:,} requests (a reminder for each), "
             f"{most_in:,} tokens in and {most_out:,} out; cost at most {cost}"
         )
-    return "\n".join([*lines, "What the judges have said already is not taken off."])
+    return "\n".join([*lines, *_pictures(plan), "What the judges have said already is not taken off."])
 
 
 def _prepared(spec: JudgeSpec, *, only_possible: bool = True) -> tuple[Plan, list[Subject], Panel]:

@@ -83,6 +83,8 @@ def estimate(spec: RunSpec) -> str:
     here, absent = catalogue.select(spec.tasks)
     lines, images = [], False
     for subject in resolve(spec.model, spec.settings, spec.name, only_possible=False):
+        if spec.batch:
+            batch.refuse_without(subject.provider, subject.name)
         requests = prompt = most = 0
         bare = Plan(subject.name, {}, worded(spec, subject, catalogue, here), spec.selection, catalogue, spec.output)
         if spec.batch:

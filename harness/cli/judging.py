@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.asking import add_address, add_limits, limits_of, print_finished
 from harness.cli.parts import DONE, INCOMPLETE, add_printing, json_text, positive, run_folder, settings_of
+
+if TYPE_CHECKING:
+    from harness.judging import Judged
 
 
 def add(commands: Any) -> None:
@@ -77,9 +81,15 @@ def _judge(args: argparse.Namespace) -> int:
     judged = judge(spec, Quiet() if args.quiet else Console())
     if not args.quiet:
         print_finished([judged.done], judged.done.folder.parent.parent)
-    if not (args.quiet and judged.complete):
-        for note in judged.notes:
-            print(f"note: {note}", file=sys.stderr)
+    for note in judged.notes if not args.quiet else _wrong(judged):
+        print(f"note: {note}", file=sys.stderr)
     if args.json:
         print(json_text({"run": str(judged.done.folder), "summary": judged.done.summary}))
     return DONE if judged.complete else INCOMPLETE
+
+
+def _wrong(judged: Judged) -> Sequence[str]:
+    """Return what a quiet command says: nothing where all is done, else all that explains why not."""
+    from harness.report.finished import trouble
+
+    return () if judged.complete else (*judged.notes, *judged.missing, *trouble(judged.done.summary))

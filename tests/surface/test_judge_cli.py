@@ -192,7 +192,7 @@ def test_pictures_that_a_judge_is_not_shown_are_counted_before_and_after(tcm_eva
         tmp_path / "own", task=TALK.replace("rubric: rubric }", "rubric: rubric, fields: { images: images } }")
     )
     lines = (suite / "talk.jsonl").read_text("utf-8").splitlines()
-    rows = [json.loads(line) | ({"images": [GIF]} if i < 2 else {}) for i, line in enumerate(lines)]
+    rows = [json.loads(line) | {"images": [GIF] if i < 2 else []} for i, line in enumerate(lines)]
     (suite / "talk.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
     done = answered(tmp_path, suite=suite)
     told = "pictures are not shown to a judge: 2 answers to questions with some"
