@@ -48,7 +48,7 @@ def test_scoring_again_gives_the_same_summary(tcm_eval: Call, suite: Path, tmp_p
     assert code == 0 and json.loads(out) == first
 
 
-@pytest.mark.parametrize(("status", "message"), [(401, "the key was refused"), (404, "no model 'mock'")])
+@pytest.mark.parametrize(("status", "message"), [(401, "it wants a key, and none was sent"), (404, "no model 'mock'")])
 def test_a_refused_key_and_an_unknown_model_stop_the_run(
     tcm_eval: Call, suite: Path, tmp_path: Path, status: int, message: str
 ) -> None:
