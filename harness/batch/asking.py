@@ -10,7 +10,7 @@ from harness.batch.api import BatchApi
 from harness.batch.notes import Notes
 from harness.batch.prices import DISCOUNT
 from harness.engine import Todo
-from harness.limits import Gate
+from harness.limits import Gate, prompt_tokens
 from harness.types import Failure, Job, Record, Request, Response
 
 Put = Callable[[Record, Job], None]
@@ -33,7 +33,7 @@ class Asking:
     def keep(self, item: Todo, outcome: Response | Failure) -> None:
         """Put one outcome, and count what a batch's took: what was asked by itself the gate has counted."""
         if isinstance(outcome, Response) and outcome.batched:
-            self.gate.bought(outcome, DISCOUNT)
+            self.gate.bought(outcome, most_of(asked(item)), DISCOUNT)
         job, place = item.job, (item.job.repeat, item.job.variant, len(item.done), item.job.role)
         key = asked(item).key(self.identity, job.repeat)
         self.put(Record(key, job.sample.task, job.sample.id, outcome, *place), job)
@@ -54,3 +54,8 @@ def asked(item: Todo) -> Request:
     if request is None:
         raise ValueError(f"{item.job.sample.task} {item.job.sample.id}: there is nothing left to ask")
     return request
+
+
+def most_of(request: Request) -> tuple[int, int]:
+    """Return the tokens in and out that a request may use at most."""
+    return prompt_tokens(request), request.sampling.max_tokens

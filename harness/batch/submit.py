@@ -9,16 +9,16 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 from harness import engine
-from harness.batch.asking import Asking, asked
+from harness.batch.asking import Asking, asked, most_of
 from harness.batch.collecting import located, pause
 from harness.batch.notes import Part
 from harness.batch.prices import DISCOUNT
 from harness.engine import Todo
 from harness.errors import AdapterError, RateLimited, Rejected, Transient
-from harness.limits import LONGEST_WAIT_S, Stopped, prompt_tokens
+from harness.limits import LONGEST_WAIT_S, Stopped
 from harness.store import explain
 from harness.tables import counted
-from harness.types import Failure, Model, Request
+from harness.types import Failure, Model
 
 AGAIN = ". The same command tries again."
 UPLOAD = 1800.0
@@ -74,7 +74,7 @@ class Submission:
                         continue
                     if size + len(line) > api.most_bytes * 0.95 and held:
                         break
-                    most = _most(asked(waiting))
+                    most = most_of(asked(waiting))
                     if not asking.gate.sets_aside(*most, DISCOUNT):
                         break
                     tokens_in, tokens_out = tokens_in + most[0], tokens_out + most[1]
@@ -125,8 +125,3 @@ def _refused(error: Exception, more: str) -> AdapterError:
     """Return the error of a submission that came to nothing."""
     kind = type(error) if isinstance(error, AdapterError) else Transient
     return kind(f"the batch could not be submitted: {str(error) or 'time-out'}{more}")
-
-
-def _most(request: Request) -> tuple[int, int]:
-    """Return the tokens in and out that a request may use at most."""
-    return prompt_tokens(request), request.sampling.max_tokens

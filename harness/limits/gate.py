@@ -142,7 +142,7 @@ class Gate:
     def answered(self, ticket: Ticket, response: Response) -> None:
         """Count an answer; while all goes well, let one more pass."""
         self.health.answered()
-        self.bought(response, 1.0)
+        self.bought(response, (ticket.prompt, ticket.most), 1.0)
         self._answers += 1
         self._answer_tokens += response.tokens_out
         self._most_running = max(self._most_running, ticket.running)
@@ -237,11 +237,17 @@ class Gate:
         if self._cost is not None:
             self._reserved_cost += share * self._cost(prompt, most)
 
-    def bought(self, response: Response, share: float) -> None:
-        """Count what an answer took, at a share of its price."""
-        self.tokens += response.tokens_in + response.tokens_out
+    def bought(self, response: Response, most: tuple[int, int], share: float) -> None:
+        """Count what an answer took, at a share of its price.
+
+        Against a budget an answer whose tokens the provider does not tell counts as its `most` tokens in and out, unless a filter stopped it.
+        """
+        took = (response.tokens_in, response.tokens_out)
+        if self._bounded and not any(took) and response.stop != "filter":
+            took = most
+        self.tokens += sum(took)
         if self._cost is not None:
-            self.spent += share * self._cost(response.tokens_in, response.tokens_out)
+            self.spent += share * self._cost(*took)
 
     def _affordable(self, prompt: int, most: int, share: float = 1.0) -> bool:
         limits = self.limits

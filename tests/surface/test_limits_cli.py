@@ -66,6 +66,23 @@ def test_total_tokens_hold_over_all_sessions_of_a_run(tcm_eval: Call, suite: Pat
         assert tcm_eval(*command(server, suite, tmp_path))[0] == 0 and len(server.posts()) == 30
 
 
+def test_a_provider_that_tells_no_tokens_is_not_asked_beyond_a_budget(
+    tcm_eval: Call, suite: Path, tmp_path: Path
+) -> None:
+    def mute(_seen: Seen, _n: int) -> Reply:
+        reply = said("答案：A")
+        del reply.body["usage"]
+        return reply
+
+    with serving(mute) as server:
+        for budget in (("--max-total-tokens", 1000), (*PRICE, "--max-cost", 1000)):
+            server.seen.clear()
+            code, _, err = tcm_eval(*command(server, suite, tmp_path / budget[0], *budget, "--concurrency", 2))
+            most = [sum(8 + len(m["content"]) for m in seen.body["messages"]) + 3 for seen in server.posts()]
+            assert code == 3 and "stopped: one more answer might exceed" in err
+            assert 2 < len(most) < 30 and sum(most) <= 1000, "each counts at its most"
+
+
 def test_answers_of_another_run_cost_this_one_nothing(tcm_eval: Call, suite: Path, tmp_path: Path) -> None:
     with serving(right) as server:
         assert tcm_eval(*command(server, suite, tmp_path, *PRICE, "--limit", "20"))[0] == 0
