@@ -7,13 +7,13 @@ import heapq
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from harness.datasets import text_of
-from harness.errors import UsageError, unknown
+from harness.errors import UsageError
 from harness.extract.reasoning import split
 from harness.specs import Language, TaskSpec
-from harness.suites import shared_prompts
+from harness.suites import shared_prompts, system_text
 from harness.types import Blanks, Case, Choice, Image, Job, Message, Reference, Request, Response, Sample, Sampling
 
 Ask = Literal["generate", "letter", "text"]
@@ -51,8 +51,8 @@ class Prompter:
         self.sampling = replace(sampling, max_tokens=style.own_max_tokens or sampling.max_tokens)
         self.language: Language = style.language or task.language
         self.template = self._template()
-        self.common_system = self._named(style.system) if style.system else task.system.get(self.language, "")
-        self.system = self._named(style.own_system) if style.own_system else self.common_system
+        self.common_system = system_text(style.system) if style.system else task.system.get(self.language, "")
+        self.system = system_text(style.own_system) if style.own_system else self.common_system
         self._examples = examples
         if style.shots and len(examples) < style.shots:
             raise UsageError(
@@ -69,15 +69,6 @@ class Prompter:
             kind_name = "choice_text" if self.style.ask == "text" else "choice_letter"
             return str(shared_prompts()["prompts"][kind_name][self.language])
         return str(shared_prompts()["prompts"][kind][self.language])
-
-    def _named(self, name: str) -> str:
-        """Return the text of a shared system prompt, or the name itself when it is plainly a text."""
-        named: Mapping[str, Any] = shared_prompts()["systems"]
-        if name in named:
-            return str(named[name]["text"])
-        if " " in name or len(name) > 40 or not name.isascii():
-            return name
-        raise unknown("system prompt", name, named, "Or give the prompt's text itself.")
 
     @property
     def fingerprint(self) -> str:

@@ -243,3 +243,13 @@ def shared_prompts() -> Mapping[str, Any]:
     """Return `tasks/prompts.yaml`: one prompt per question type and language, and the named system prompts."""
     loaded: dict[str, Any] = yaml.safe_load((tasks_root() / "prompts.yaml").read_text("utf-8"))
     return loaded
+
+
+def system_text(name: str) -> str:
+    """Return the text of a shared system prompt, or the name itself when it is plainly a text; raise UsageError for neither."""
+    named: Mapping[str, Any] = shared_prompts()["systems"]
+    if name in named:
+        return str(named[name]["text"])
+    if " " in name or len(name) > 40 or not name.isascii():
+        return name
+    raise unknown("system prompt", name, named, "Or give the prompt's text itself.")

@@ -11,13 +11,21 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, field_validator
 
 from harness.errors import UsageError
 from harness.specs import Closed, faults
+from harness.suites import system_text
 
-Day = Annotated[str, BeforeValidator(lambda said: said.isoformat() if isinstance(said, date) else said)]
-"""A day or a month as text; YAML makes a date of what stands there without quotes."""
+Day = Annotated[
+    str,
+    BeforeValidator(lambda said: said.isoformat() if isinstance(said, date) else said),
+    StringConstraints(pattern=r"^\d{4}-\d\d(-\d\d)?$"),
+]
+"""A day or a month as text, 2026-11-21 or 2026-11; YAML makes a date of what stands there without quotes."""
+
+NEEDS = ("package", "env", "gpu", "hub", "checkpoint", "folder")
+"""What a way may need: `KIND:NAME`, several separated by commas."""
 
 
 class Way(Closed):
@@ -28,12 +36,23 @@ class Way(Closed):
     settings: Mapping[str, Any] = {}
     needs: str = ""
 
+    @field_validator("needs")
+    @classmethod
+    def _known(cls, needs: str) -> str:
+        for need in filter(None, (part.strip() for part in needs.split(","))):
+            kind, _, name = need.partition(":")
+            if kind not in NEEDS or (kind == "gpu") == bool(name):
+                raise ValueError(
+                    f"'{need}' is no need. Known: gpu, {', '.join(f'{k}:NAME' for k in NEEDS if k != 'gpu')}"
+                )
+        return needs
+
 
 class Price(Closed):
     """What a provider asks for a million tokens, as read on `date` at `source`; reasoning counts as output."""
 
-    input: float
-    output: float
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
     currency: str
     date: Day
     source: str
@@ -60,14 +79,26 @@ class Entry(Closed):
     title: str = ""
     ways: tuple[Way, ...] = ()
     own_system: str | None = None
-    max_tokens: int | None = None
-    trained_on: tuple[str, ...] = ()
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    trained_on: Annotated[
+        tuple[str, ...], BeforeValidator(lambda said: (said,) if isinstance(said, str) else said)
+    ] = ()
     published_only: bool = False
     confirmed: bool = True
     ends: End | None = None
     retired: End | None = None
     price: Price | None = None
     notes: str = ""
+
+    @field_validator("own_system")
+    @classmethod
+    def _there(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                system_text(name)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return name
 
 
 @lru_cache(maxsize=1)
@@ -89,6 +120,8 @@ def entries() -> Mapping[str, Entry]:
         if not isinstance(raw, dict):
             raise UsageError(f"{file}: expected aliases, each with keys and values, found {type(raw).__name__}")
         for name, entry in raw.items():
+            if not isinstance(entry, dict):
+                raise UsageError(f"{file}: {name}: expected keys and values, found {type(entry).__name__}")
             try:
                 found[str(name)] = _placed(Entry.model_validate(entry), file.parent)
             except ValidationError as error:

@@ -17,8 +17,8 @@ from harness.plan import Selection, prepare
 from harness.prompts import Style
 from harness.registry import adapter_names, get_adapter
 from harness.score import read, written
-from harness.suites import Catalogue, shared_prompts
-from harness.tables import printable
+from harness.suites import Catalogue, system_text
+from harness.tables import money, printable
 from harness.types import BatchModel, Choice, Failure, Job, Model, Record, Request, Response, Sampling
 
 QUESTION = "tcm_core/single_choice"
@@ -74,8 +74,9 @@ def _entry(name: str, entry: Entry) -> list[str]:
 
 
 def _own_prompt(name: str) -> str:
-    text = str(shared_prompts()["systems"][name]["text"])
-    return f"{name}: asked without it and with it. It begins: {text[:60]}…"
+    text = system_text(name)
+    named = f"{name}: " if text != name else ""
+    return f"{named}asked without it and with it. It begins: {text[:60]}…"
 
 
 def _end(end: End | None) -> str:
@@ -196,7 +197,7 @@ def _response(response: Response, sampling: Sampling, subject: Subject) -> list[
     lines += _field("seconds", f"{response.seconds:.2f}")
     if subject.price and not untold:
         cost = subject.price.of(response.tokens_in, response.tokens_out)
-        lines += _field("cost", f"{cost:.6f} {subject.price.currency} at most (price of {subject.price.date})")
+        lines += _field("cost", f"{money(cost)} {subject.price.currency} at most (price of {subject.price.date})")
     return lines
 
 

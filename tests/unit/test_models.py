@@ -268,3 +268,47 @@ def test_a_checkpoint_that_no_recipe_makes_is_put_where_it_is_looked_for(
     with pytest.raises(UsageError, match=f"(?s)at {checkpoint('zhongjing')}. Merge the authors' LoRA") as refused:
         resolve("zhongjing", {})
     assert "tcm-eval train" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "wrong"),
+    [
+        ("just text", "mine: expected keys and values, found str"),
+        ("{ways: [{provider: echo, model: x, needs: 'pakage:y'}]}", "'pakage:y' is no need. Known: gpu, package:NAME"),
+        ("{ways: [{provider: echo, model: x, needs: 'env'}]}", "'env' is no need"),
+        ("{max_tokens: 0}", "mine.max_tokens: Input should be greater than or equal to 1"),
+        ("{own_system: no-such}", "mine.own_system: unknown system prompt 'no-such'"),
+        ("{ends: {day: soon, source: s}}", "mine.ends.day: String should match pattern"),
+        (
+            "{price: {input: -1, output: 2, currency: EUR, date: 2026-11, source: s}}",
+            "mine.price.input: Input should be greater",
+        ),
+        ("{titel: x}", "unknown key 'mine.titel'. Did you mean 'title'"),
+    ],
+)
+def test_a_wrong_field_of_a_users_own_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entry: str, wrong: str
+) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(f"mine: {entry}\n", "utf-8")
+    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
+    entries.cache_clear()
+    try:
+        with pytest.raises(UsageError, match=re.escape(wrong)):
+            entries()
+    finally:
+        entries.cache_clear()
+
+
+def test_one_suite_or_an_own_prompts_text_may_stand_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "mine:\n  trained_on: tcm_core\n  own_system: 你是中医\n  ways: [{provider: echo, model: first}]\n", "utf-8"
+    )
+    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
+    entries.cache_clear()
+    try:
+        common, own = resolve("mine", {})
+        assert common.trained_on == ("tcm_core",) and own.own_system == "你是中医"
+    finally:
+        entries.cache_clear()
