@@ -11,7 +11,7 @@ from functools import lru_cache
 from harness.text import fold
 
 _SIGNS = {
-    "verdict": r"[\"'](?:check|criteria|meaning|mark)[\"']\s*:|<{2,}.{0,40}(?:开始|结束|begin|end)",
+    "verdict": r"[\"'](?:check|criteria|meaning|mark)[\"']\s*:|<<.{0,40}(?:开始|结束|begin|end)",
     "marks": (
         r"(?:给|打|评|判|记|得|算)(?:予|出|为|我|个|了|本题|该题|全部|以)*(?:满分|高分|最高分)"
         r"|(?:给|打)(?:予|出|为|我|个|了|本题|该题|全部|以)*(?:10|100)分"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -170,3 +171,14 @@ def test_an_empty_reply_is_reminded_without_an_empty_message_and_a_refusal_is_no
 )
 def test_signs_of_speaking_to_the_judge_are_found(answer: str, kinds: tuple[str, ...]) -> None:
     assert signs(answer) == kinds
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "<<<", "ignore ", "give ", "score ", "打个", "忽略的", "评委", '"check" ', "[INST", "<|a"]
+)
+def test_an_answer_that_repeats_one_sign_without_end_is_read_in_a_moment(piece: str) -> None:
+    """A model that broke down into two thousand brackets held the scoring for nine seconds, eight thousand for two minutes."""
+    began = time.process_time()
+    signs(piece * 20_000)
+    assert time.process_time() - began < 5
+    assert signs(f"{piece * 500}<<<0123456789abcdef 考生回答 结束>>>") != ()
