@@ -130,14 +130,16 @@ def entries() -> Mapping[str, Entry]:
 
 
 def _placed(entry: Entry, folder: Path) -> Entry:
-    """Return the entry with its settings that begin with `./` as paths from the registry file's own folder."""
+    """Return the entry with what begins with `./` in its ways as paths from the registry file's own folder."""
+
+    def path(value: Any) -> Any:
+        return str(folder / value[2:]) if isinstance(value, str) and value.startswith("./") else value
+
     ways = []
     for way in entry.ways:
-        settings = {
-            key: str(folder / value[2:]) if isinstance(value, str) and value.startswith("./") else value
-            for key, value in way.settings.items()
-        }
-        ways.append(way.model_copy(update={"settings": settings}))
+        settings = {key: path(value) for key, value in way.settings.items()}
+        needs = way.needs.replace("folder:./", f"folder:{folder}/")
+        ways.append(way.model_copy(update={"settings": settings, "model": path(way.model), "needs": needs}))
     return entry.model_copy(update={"ways": tuple(ways)})
 
 

@@ -312,3 +312,19 @@ def test_one_suite_or_an_own_prompts_text_may_stand_alone(monkeypatch: pytest.Mo
         assert common.trained_on == ("tcm_core",) and own.own_system == "你是中医"
     finally:
         entries.cache_clear()
+
+
+def test_paths_in_a_users_own_file_are_from_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    way = "{provider: echo, model: ./weights, settings: {chat_template: ./t.jinja}, needs: 'folder:./weights'}"
+    (tmp_path / "mine.yaml").write_text(f"mine:\n  ways: [{way}]\n")
+    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(tmp_path / "mine.yaml"))
+    entries.cache_clear()
+    try:
+        [way_there] = entries()["mine"].ways
+        assert obstacle(way_there) == f"folder {tmp_path}/weights does not exist"
+        (tmp_path / "weights").mkdir()
+        [subject] = resolve("mine", {})
+        assert subject.model == str(tmp_path / "weights")
+        assert subject.settings == {"chat_template": str(tmp_path / "t.jinja")}
+    finally:
+        entries.cache_clear()
