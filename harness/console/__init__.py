@@ -105,7 +105,7 @@ class Console:
         """Return requests/s, tokens/s, the cost of the whole run so far, retries, the requests in flight, and the time left."""
         gate = self._gate
         rate, tokens = self._speed.at(now, self._asked, gate.tokens - gate.earlier_tokens if gate else 0)
-        said = [f"{rate:,.0f} req/s" if rate >= 9.95 else f"{rate:.1f} req/s"]
+        said = [f"{rate:,.0f} req/s" if rate >= 9.95 else f"{rate:.{1 if rate >= 0.95 or not rate else 2}f} req/s"]
         if gate is not None:
             said += [f"{tokens:,.0f} tokens/s"] if gate.tokens else []
             said += [f"cost so far {money(gate.spent)}"] if gate.spent else []

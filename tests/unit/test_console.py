@@ -118,6 +118,15 @@ def test_the_time_left_of_a_resumed_run_is_that_of_what_is_still_asked(clock: Cl
     assert "1.0 req/s, 80 s left" in shown._pushing(clock.now)
 
 
+def test_a_slow_model_is_told_from_one_that_stands_still(clock: Clock) -> None:
+    shown = Console(io.StringIO())
+    shown.start(plan(a=1000), {}, [])
+    assert shown._pushing(clock.now) == "0.0 req/s"
+    clock.now += 25
+    shown.record(answered("a"), None)
+    assert shown._pushing(clock.now).startswith("0.04 req/s")
+
+
 def test_answers_of_earlier_runs_do_not_count_as_speed(clock: Clock) -> None:
     shown = Console(io.StringIO())
     shown.start(plan(a=1000), {}, [])
