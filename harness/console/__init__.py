@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from harness.console.news import EVERY, Causes, Outage, Speed, folded, span
+from harness.console.news import EVERY, Answerers, Causes, Outage, Speed, folded, span
 from harness.limits import Gate
 from harness.plan import Plan
 from harness.runs import Silent
@@ -62,7 +62,7 @@ class Console:
         self._gate: Gate | None = None
         self._outage: Outage | None = None
         self._lines: dict[str, Line] = {}
-        self._causes = Causes()
+        self._causes, self._answerers = Causes(), Answerers({})
         self._speed = Speed(0.0)
         self._started = self._told = 0.0
         self._count = self._asked = 0
@@ -78,7 +78,7 @@ class Console:
         if absent:
             self._say(f"not asked, for their data is not here: {', '.join(absent)}  (tcm-eval data status)")
         self._started = self._told = time.monotonic()
-        self._speed, self._causes = Speed(self._started), Causes()
+        self._speed, self._causes, self._answerers = Speed(self._started), Causes(), Answerers(plan.identity)
         self._count = self._asked = 0
         if self.out.isatty():
             from rich.console import Console as RichConsole
@@ -119,6 +119,7 @@ class Console:
         line = self._lines[record.task]
         self._count += 1
         self._asked += record.origin is None  # an earlier run's answer costs no time
+        self._answerers.note(record)
         if isinstance(record.outcome, Failure):
             line.failed += 1
             self._causes.note(record.outcome)
@@ -161,7 +162,8 @@ class Console:
         if self._count:
             for line in self._lines.values():
                 self._say("  " + line.show())
-            for said in (self._ended(time.monotonic() - self._started), *self._causes.lines()):
+            ended = self._ended(time.monotonic() - self._started)
+            for said in (ended, *self._causes.lines(), *self._answerers.lines()):
                 self._say("  " + said)
         left = any(line.left for line in self._lines.values())
         if left and self._gate and not self._gate.stopped and self._outage and (said := self._outage.now()):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from harness.limits import Health
 from harness.tables import counted
-from harness.types import Failure, FailureKind
+from harness.types import Failure, FailureKind, Record, Response
 
 EVERY = 10.0
 """Seconds between two plain lines."""
@@ -131,3 +131,29 @@ class Causes:
             yield f"{counted(rest, 'call')} failed with {counted(len(self._seen) - CAUSES, 'other error')}: records.jsonl holds all"
         for kind in dict.fromkeys(kind for (kind, _), _ in told if kind in ADVICE):
             yield ADVICE[kind]
+
+
+BY_NAME = ("openai", "anthropic", "google", "server")
+"""The providers that are asked for a model by its name, and say which one answered."""
+
+
+class Answerers:
+    """Which models answered, by their provider's own word: a retired name may be given to another model."""
+
+    def __init__(self, identity: Mapping[str, str]) -> None:
+        self._asked = identity.get("model", "") if identity.get("provider") in BY_NAME else ""
+        self._others: set[str] = set()
+
+    def note(self, record: Record) -> None:
+        """Note who answered, if it is not who was asked: gpt-4o-2024-08-06 is gpt-4o, and a file's name is its path's end."""
+        version = record.outcome.model_version if isinstance(record.outcome, Response) else None
+        if not version or not self._asked or record.role != "candidate" or len(self._others) > CAUSES:
+            return
+        asked, said = self._asked.lower(), version.lower()
+        if asked not in said and said not in asked and asked.rpartition("/")[2] not in said:
+            self._others.add(version)
+
+    def lines(self) -> Iterator[str]:
+        """Yield who answered instead, if anybody did."""
+        if self._others:
+            yield f"asked for {self._asked}, answered by {', '.join(sorted(self._others))}: is that the model you mean?"

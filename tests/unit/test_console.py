@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def plan(**tasks: int) -> Any:
     return SimpleNamespace(
-        name="m", parts=list(tasks), manifest={"tasks": {t: {"answers": n} for t, n in tasks.items()}}
+        name="m", parts=list(tasks), identity={}, manifest={"tasks": {t: {"answers": n} for t, n in tasks.items()}}
     )
 
 
@@ -125,6 +125,33 @@ def test_a_slow_model_is_told_from_one_that_stands_still(clock: Clock) -> None:
     clock.now += 25
     shown.record(answered("a"), None)
     assert shown._pushing(clock.now).startswith("0.04 req/s")
+
+
+@pytest.mark.parametrize(
+    ("provider", "asked", "version", "told"),
+    [
+        ("google", "gemini-2.5-pro", "gemini-3.8-flash", True),
+        ("server", "grok-3", "grok-4.3", True),
+        ("openai", "gpt-4o", "gpt-4o-2024-08-06", False),
+        ("server", "/home/me/checkpoint", "checkpoint", False),
+        ("server", "org/Qwen2.5-7B", "qwen2.5-7b@main", False),
+        ("replay", "answers.csv", "web assistant", False),
+    ],
+)
+def test_who_answered_in_anothers_name_is_told(
+    clock: Clock,
+    provider: str,
+    asked: str,
+    version: str,
+    told: bool,
+) -> None:
+    out = io.StringIO()
+    shown, run = Console(out), plan(a=2)
+    run.identity = {"provider": provider, "model": asked}
+    shown.start(run, {}, [])
+    shown.record(Record("k", "a", "s", Response("x", model_version=version)), None)
+    shown.stop()
+    assert (f"asked for {asked}, answered by {version}: is that the model you mean?" in out.getvalue()) == told
 
 
 def test_answers_of_earlier_runs_do_not_count_as_speed(clock: Clock) -> None:
