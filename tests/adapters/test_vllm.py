@@ -15,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,8 +27,18 @@ from harness.types import Message, Request, Response, Sampling
 from model_adapters import hf
 from model_adapters.vllm import Served, build
 from model_adapters.vllm._checkpoint import weights
-from tests.adapters.tiny import THINKING
-from tests.support.vllm_runs import PYTHON, ROOT, SMALL, left_of, none_left_of, wide_checkpoint
+from tests.support.vllm_runs import (
+    HALVES,
+    OWN,
+    PYTHON,
+    ROOT,
+    SMALL,
+    TWO,
+    left_of,
+    none_left_of,
+    thinking_checkpoint,
+    wide_checkpoint,
+)
 
 REAL = pytest.param("real", marks=pytest.mark.vllm)
 
@@ -35,8 +47,8 @@ REAL = pytest.param("real", marks=pytest.mark.vllm)
 def interpreter(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """What starts vLLM's server: the real interpreter, or a script that starts the stand-in whatever module it is told to run."""
     if server == "real":
-        monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        for name, value in OWN.items():
+            monkeypatch.setenv(name, value)
         return PYTHON
     script = tmp_path / "python"
     stand_in = Path(__file__).resolve().parents[1] / "support" / "fake_vllm.py"
@@ -93,14 +105,18 @@ def test_the_server_is_started_asked_and_stopped(interpreter: str, server: str, 
         asyncio.run(model.generate(request))
 
 
-@pytest.mark.parametrize("server", ["stand-in", REAL])
-def test_a_reasoning_tag_that_the_template_opens_stands_before_the_servers_answer(
-    interpreter: str, server: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("server", "settings"),
+    [("stand-in", {}), *(pytest.param("real", one, marks=pytest.mark.vllm) for one in ({}, TWO, HALVES))],
+)
+def test_reasoning_tags_stand_in_the_servers_answer_that_of_the_template_too_and_no_other_special_token(
+    interpreter: str, server: str, settings: Mapping[str, Any], tmp_path: Path
 ) -> None:
-    thinks = wide_checkpoint(tmp_path / "thinks", template=THINKING)
-    model = build(str(thinks), serve=True, python=interpreter, ready_timeout=600, **SMALL)
-    talk = (Message("user", "好"), Message("assistant", "好"), Message("user", "好"))
-    requests = [Request(messages, Sampling(max_tokens=12)) for messages in (talk[:1], talk, talk[:1])]
+    thinks = thinking_checkpoint(tmp_path / "thinks")
+    model = build(str(thinks), serve=True, python=interpreter, ready_timeout=600, **SMALL, **settings)
+    talks: list[tuple[Message, ...]] = [(Message("user", "好" * n),) for n in range(1, 9)]
+    talks.append((*talks[0], Message("assistant", "好"), *talks[0]))
+    requests = [Request(talk, Sampling(max_tokens=48)) for talk in talks]
 
     async def ask() -> list[str]:
         try:
@@ -109,12 +125,13 @@ def test_a_reasoning_tag_that_the_template_opens_stands_before_the_servers_answe
             await model.aclose()
 
     said = asyncio.run(ask())
+    assert all(one.startswith("<think>") for one in said)
     if server == "real":
-        plain = hf.build(str(thinks), dtype="float32").generate_batch(requests)
+        plain = hf.build(str(thinks), dtype="float32", device="cpu").generate_batch(requests)
         assert said == [one.text.rstrip("\ufffd") for one in plain if isinstance(one, Response)]
-        assert all(one.startswith("<think>") for one in said)
+        assert "".join(said).count("</think>") >= 5 and "<|" not in "".join(said)
     else:
-        assert said == ["<think>model:好"] * 3
+        assert said == [f"<think>model:{talk[-1].content}" for talk in talks]
 
 
 @pytest.mark.parametrize("server", ["stand-in", REAL])

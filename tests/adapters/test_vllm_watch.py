@@ -58,14 +58,14 @@ def test_ctrl_c_while_an_engine_starts_gets_out_and_ends_it_with_its_workers_and
         assert time.monotonic() - started < 10
         assert process.returncode == -signal.SIGINT
         assert said.count("Traceback") == 1 and said.endswith("KeyboardInterrupt\n"), said
-        assert none_left_of(process.pid)
+        assert none_left_of(process.pid, within_s=5)
 
 
 def test_an_engine_that_does_not_start_leaves_no_process_behind(script: Path) -> None:
     with program([sys.executable, script, "fails"]) as process:
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 1 and said.endswith("RuntimeError: no such model\n"), said
-        assert none_left_of(process.pid)
+        assert none_left_of(process.pid, within_s=5)
 
 
 def test_an_engine_and_its_workers_end_when_we_are_killed(script: Path) -> None:

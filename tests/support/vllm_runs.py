@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.adapters.tiny import make_checkpoint
+from tests.adapters.tiny import THINKING, make_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("TCM_EVAL_VLLM_PYTHON") or sys.executable
@@ -20,12 +20,25 @@ PYTHON = os.environ.get("TCM_EVAL_VLLM_PYTHON") or sys.executable
 SMALL: Mapping[str, Any] = {"dtype": "float32", "enforce_eager": True, "max_model_len": 256}
 """What makes vLLM small enough for a machine without a GPU; float32 makes it say what `hf` says."""
 
-OWN = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+TWO, HALVES = {"data_parallel_size": 2}, {"tensor_parallel_size": 2}
+
+OWN = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+}
+"""The surroundings that vLLM needs here: little memory, and two halves of a model on one processor."""
 
 
 def wide_checkpoint(folder: Path, **others: Any) -> Path:
     """Write a random checkpoint of a shape that vLLM takes into `folder`, and return the folder."""
     return make_checkpoint(folder, hidden_size=128, num_attention_heads=2, num_key_value_heads=2, **others)
+
+
+def thinking_checkpoint(folder: Path) -> Path:
+    """Write one whose template opens a thought, and which ends it: its reasoning tags are special tokens."""
+    return wide_checkpoint(folder, template=THINKING, tags=True, seed=13)
 
 
 def left_of(session: int) -> list[str]:
@@ -51,10 +64,10 @@ def none_left_of(session: int, within_s: float = 0.0) -> bool:
 
 
 @contextmanager
-def program(command: Sequence[str | Path], **environment: str) -> Iterator[subprocess.Popen[str]]:
+def program(command: Sequence[str | Path]) -> Iterator[subprocess.Popen[str]]:
     """Run a program in a session of its own for the length of the block; what it and vLLM say comes through one pipe."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    surroundings = {**os.environ, **OWN, **environment}
+    surroundings = {**os.environ, **OWN, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(list(map(str, command)), **pipes, cwd=ROOT, env=surroundings, start_new_session=True)
     try:
         yield process
