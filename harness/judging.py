@@ -20,9 +20,17 @@ from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, resolve
 from harness.pipeline import Done, Silent, Watch, one_by_one, reopen, score
 from harness.plan import Plan
-from harness.spending import PerMillion, gate_of, price_of, refuse_uncounted, used_before
+from harness.spending import (
+    PerMillion,
+    gate_of,
+    most_cost,
+    price_of,
+    refuse_uncounted,
+    refuse_without_batches,
+    used_before,
+)
 from harness.store import Answers, Index, Writer, read_json, set_aside, write_json
-from harness.tables import counted
+from harness.tables import counted, money
 from harness.types import BatchModel, Model, Sampling
 from harness.verdicts import FILE, Pass, batch_place, batch_places, panel_in, tallied, text_answers, used, with_panel
 
@@ -131,20 +139,19 @@ def estimate(spec: JudgeSpec) -> str:
     lines = []
     for subject in subjects:
         if spec.batch:
-            batch.refuse_without(subject.provider, subject.name)
+            refuse_without_batches(subject)
         sampling, price = _sampling(spec, subject), price_of(spec.price, subject, spec.limits)
-        answers = prompt = 0
+        answers = prompt = longest = 0
         with Index(plan.folder / "records.jsonl") as index:
             for one in text_answers(plan, index):
-                answers += 1
-                prompt += prompt_tokens(question_of(one.sample, one.answer, panel.wording, sampling).request)
+                asked = prompt_tokens(question_of(one.sample, one.answer, panel.wording, sampling).request)
+                answers, prompt, longest = answers + 1, prompt + asked, max(longest, asked)
         most_in, most_out = 2 * prompt + answers * sampling.max_tokens, 2 * answers * sampling.max_tokens
         cost = "unknown (no price: --price INPUT,OUTPUT)"
         if price:
-            told = {"tokens_in": most_in, "tokens_out": most_out}
-            halves = {f"batch_{name}": number for name, number in told.items()} if spec.batch else {}
-            cost = f"{batch.as_bought(price, {**told, **halves}):,.2f}"
-            cost += ", which is half the price" if spec.batch else ""
+            first = (2 * longest + sampling.max_tokens, 2 * sampling.max_tokens) if answers else (0, 0)
+            cost = money(most_cost(price, (most_in, most_out), first, batched=spec.batch), up=True)
+            cost += ", at half the price but for the first question and the first reminder" if spec.batch else ""
         lines.append(
             f"{subject.name}: {counted(answers, 'answer')} to judge; at most {2 * answers:,} requests (a reminder for each), "
             f"{most_in:,} tokens in and {most_out:,} out; cost at most {cost}"

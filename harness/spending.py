@@ -69,7 +69,7 @@ def refuse_unbatched(parts: Iterable[Part]) -> None:
             )
 
 
-def _refuse_without_batches(subject: Subject) -> None:
+def refuse_without_batches(subject: Subject) -> None:
     """Raise UsageError for a provider of ours without a batch interface; that of a package is known when its model is built."""
     ours = get_adapter(subject.provider).__module__.startswith("model_adapters.")
     if ours and subject.provider not in batch.PROVIDERS:
@@ -83,12 +83,11 @@ def estimate(spec: RunSpec) -> str:
     here, absent = catalogue.select(spec.tasks)
     lines, images = [], False
     for subject in resolve(spec.model, spec.settings, spec.name, only_possible=False):
-        if spec.batch:
-            batch.refuse_without(subject.provider, subject.name)
         requests = prompt = most = 0
+        alone = (0, 0)
         bare = Plan(subject.name, {}, worded(spec, subject, catalogue, here), spec.selection, catalogue, spec.output)
         if spec.batch:
-            _refuse_without_batches(subject)
+            refuse_without_batches(subject)
             refuse_unbatched(bare.parts)
         for part in bare.parts:
             for job in bare.jobs(part):
@@ -96,23 +95,29 @@ def estimate(spec: RunSpec) -> str:
                 tokens, shown = _prompts(job, part)
                 prompt, images = prompt + tokens, images or shown
                 most += job.steps * part.prompter.sampling.max_tokens
+                alone = max(alone, (tokens, part.prompter.sampling.max_tokens), key=sum)
         price = spec.price or _known(subject)
-        share = batch.DISCOUNT if spec.batch else 1.0
-        cost = (
-            money(share * (prompt * price[0] + most * price[1]) / 1e6, up=True)
-            if price
-            else "unknown (no price: --price INPUT,OUTPUT)"
-        )
+        cost = "unknown (no price: --price INPUT,OUTPUT)"
+        if price:
+            cost = money(most_cost(price, (prompt, most), alone, batched=spec.batch), up=True)
         if price and subject.price and not spec.price:
             cost += f" {subject.price.currency} (price of {subject.price.date}, {subject.price.source})"
         if price and spec.batch:
-            cost += ", which is half the price"
+            cost += ", at half the price but for the first question"
         lines.append(
             f"{subject.name}: {counted(requests, 'request')}; at most {prompt:,} tokens in and {most:,} out; cost at most {cost}"
         )
     lines += ["each image counted as 1,000 tokens: providers differ"] if images else []
     lines += [f"not counted, for the data is not here: {', '.join(task.id for task in absent)}"] if absent else []
     return "\n".join(lines)
+
+
+def most_cost(price: tuple[float, float], tokens: tuple[int, int], alone: tuple[int, int], *, batched: bool) -> float:
+    """Return what so many tokens in and out cost at most. In a batch those `alone` among them are bought one by one, at the full price."""
+    told = dict(zip(("tokens_in", "tokens_out"), tokens, strict=True))
+    if batched:
+        told |= {f"batch_{name}": told[name] - one for name, one in zip(tuple(told), alone, strict=True)}
+    return batch.as_bought(price, told)
 
 
 _NOTHING = Response("")

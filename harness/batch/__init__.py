@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from harness.batch.api import PROVIDERS, BatchApi, interface, refuse_without
+from harness.batch.api import PROVIDERS, BatchApi, interface
 from harness.batch.asking import Asking, Put, Tell
 from harness.batch.collecting import collect, found_again
 from harness.batch.notes import Notes, Part, parts, refuse_if_open
@@ -33,7 +33,6 @@ __all__ = [
     "interface",
     "parts",
     "refuse_if_open",
-    "refuse_without",
     "run",
 ]
 

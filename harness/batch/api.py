@@ -63,18 +63,8 @@ def interface(model: object, name: str) -> BatchApi:
     """Return a model's batch interface; raise UsageError when its provider has none."""
     found: BatchApi | None = getattr(model, "batches", None)
     if found is None:
-        raise _none(name)
+        raise UsageError(
+            f"--batch: {name} has no batch interface here; these providers have: {', '.join(PROVIDERS)}. "
+            "Ask this model without --batch."
+        )
     return found
-
-
-def refuse_without(provider: str, name: str) -> None:
-    """Raise UsageError for a model of a provider that has no batch interface, before it is built."""
-    if provider not in PROVIDERS:
-        raise _none(name)
-
-
-def _none(name: str) -> UsageError:
-    return UsageError(
-        f"--batch: {name} has no batch interface here; these providers have: {', '.join(PROVIDERS)}. "
-        "Ask this model without --batch."
-    )

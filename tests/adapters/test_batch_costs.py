@@ -20,9 +20,14 @@ def test_the_cost_of_a_batch_is_half_and_is_said(provider: str, suite: Path, tmp
     with serving_batches(provider) as server:
         priced = ("--price", "10,20", "--batch")
         code, out, _ = tcm_eval(*command(server, suite, tmp_path / "r", *priced, "--dry-run"))
-        assert code == 0 and "which is half the price" in out and not server.headers
+        assert code == 0 and "at half the price but for the first question" in out and not server.headers
         full = float(tcm_eval(*command(server, suite, tmp_path / "r", "--price", "10,20", "--dry-run"))[1].split()[-1])
-        assert float(out.split("cost at most ")[1].split(",")[0]) == pytest.approx(full / 2, abs=0.01)
+        half = float(out.split("cost at most ")[1].split(",")[0])
+        assert full * 0.51 < half < full * 0.53, "of thirty questions the first costs twice as much"
+        one = (*priced, "--dry-run", "--limit", 1)
+        assert tcm_eval(*command(server, suite, tmp_path / "r", *one))[1].split("at most ")[-1].split(",")[0] == (
+            tcm_eval(*command(server, suite, tmp_path / "r", *one[:2], *one[3:]))[1].split("at most ")[-1].strip()
+        ), "a single question is asked one by one"
         code, out, _ = tcm_eval(*command(server, suite, tmp_path / "r", *priced, "--json"))
     usage = json.loads(out.splitlines()[-1])["summary"]["usage"]
     one = (7 * 10 + (3 if provider == "openai" else 5) * 20) / 1e6
