@@ -42,7 +42,7 @@ def check(catalogue: Catalogue, task: TaskSpec) -> list[Finding]:
         samples = list(stream(catalogue, task))
     except UsageError as error:
         return [Finding("error", "data", (), str(error))]
-    found = [*_duplicates(samples), *_options(samples), *_oracle(task, samples), *_splits(samples)]
+    found = [*_duplicates(samples), *_options(samples), *_keys(samples), *_oracle(task, samples), *_splits(samples)]
     return sorted([*found, *_disciplines(catalogue, task)], key=lambda one: one.level)
 
 
@@ -104,6 +104,38 @@ def _options(samples: list[Sample]) -> Iterator[Finding]:
                 (sample.id,),
                 f"two options read the same: {', '.join(sample.options.values())}",
             )
+
+
+MANY, MOST = 20, 0.6
+"""From so many questions on, a letter that is the key of more than this share of them (of two options: of 0.75) is worth a look."""
+
+
+def _keys(samples: list[Sample]) -> Iterator[Finding]:
+    """Name questions whose text holds their own key, and a letter that is nearly always right: of both a model can make use."""
+    single = {
+        sample.id: next(iter(sample.target.letters))
+        for sample in samples
+        if isinstance(sample.target, Choice) and len(sample.target.letters) == 1
+    }
+    told = tuple(sample.id for sample in samples if sample.id in single and _tells(sample.question, single[sample.id]))
+    if told:
+        yield Finding("warning", "key in the question", told, "the letter of the key stands in the question's own text")
+    letter, times = Counter(single.values()).most_common(1)[0] if single else ("", 0)
+    fewest = min((len(sample.options) for sample in samples if sample.id in single), default=0)
+    if len(single) >= MANY and times > max(MOST, 1.5 / fewest) * len(single):
+        message = f"{letter} is the key of {times:,} of {len(single):,} questions: who always says {letter} scores {times / len(single):.2f}"
+        yield Finding("warning", "one letter", (), message)
+
+
+def _tells(question: str, letter: str) -> bool:
+    """Tell whether a question names a letter as its answer: 答案：B, or （B） where the blank was."""
+    text = fold(question).upper()
+    return bool(
+        re.search(
+            rf"(?:答案|ANSWER|正确选项)\s*(?:是|为|IS)?\s*[:：]?\s*{letter}(?![A-Z])|[(（\[【]\s*{letter}\s*[)）\]】]",
+            text,
+        )
+    )
 
 
 def _oracle(task: TaskSpec, samples: list[Sample]) -> Iterator[Finding]:
