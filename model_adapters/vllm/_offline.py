@@ -15,13 +15,11 @@ from harness.errors import Fatal, Rejected, TooLong, Transient, UsageError
 from harness.types import OptionLogprob, Request, Response
 from model_adapters.vllm._checkpoint import short, weights
 from model_adapters.vllm._options import shared
-from model_adapters.vllm._special import hidden
+from model_adapters.vllm._special import hidden, opened
 from model_adapters.vllm._watch import Watch
 
 CLOSING_S = 20.0
 """Seconds that the engine's processes have to end by themselves."""
-
-_OPENED = re.compile(r"(<(?:think|thinking|reasoning)>)\s*$", re.I)
 
 
 class Offline:
@@ -58,13 +56,13 @@ class Offline:
 
     async def generate(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors. `seconds` runs from here to the answer's end."""
-        opened, rows, begin = self._made_ready(request)
+        tag, rows, begin = self._made_ready(request)
         started = time.perf_counter()
         results = await asyncio.gather(*(self._said(ids, request) for ids in rows))
         seconds = round(time.perf_counter() - started, 4)
         if request.options:
             return Response("", seconds=seconds, logprobs=tuple(_tail(result, begin) for result in results))
-        return self._response(results[0], opened, seconds)
+        return self._response(results[0], tag, seconds)
 
     async def _said(self, ids: list[int], request: Request) -> Any:
         """Return what the engine makes of a prompt."""
@@ -75,9 +73,6 @@ class Offline:
             going = self._engine.generate(tokens_input(ids), _params(request, self._hidden), str(next(self._numbers)))
             [result] = [result async for result in going]
         except EngineDeadError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():  # Ctrl-C reaches the engine's processes too, and mostly first
-                raise asyncio.CancelledError from None
             raise Fatal(f"{self.name}: the engine has ended; what it said of it stands above") from None
         except EngineGenerateError as error:
             raise Transient(f"{self.name}: {error.__cause__ or error}") from None
@@ -105,20 +100,19 @@ class Offline:
             raise TooLong(
                 f"{longest} prompt tokens and {budget} to answer, but the context window is {self._context} tokens"
             )
-        found = _OPENED.search(prompt)
-        return (found[1] if found else ""), rows, begin
+        return opened(prompt), rows, begin
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def _response(self, result: Any, opened: str, seconds: float) -> Response:
+    def _response(self, result: Any, tag: str, seconds: float) -> Response:
         said = result.outputs[0]
         if said.finish_reason not in ("stop", "length"):
             raise Transient(f"{self.name}: the engine broke the answer off: {said.finish_reason}")
         text = self._hidden.sub("", said.text) if self._hidden else said.text
         return Response(
-            opened + text,
+            tag + text,
             stop="length" if said.finish_reason == "length" else "stop",
             tokens_in=len(result.prompt_token_ids),
             tokens_out=len(said.token_ids),

@@ -179,8 +179,8 @@ def test_ctrl_c_and_a_kill_of_a_run_leave_no_process_of_the_engine_behind(starte
         else:
             process.send_signal(end)
         said, _ = process.communicate(timeout=90)
-        assert process.returncode == -end, said[-3000:]
-        assert end is not signal.SIGINT or "\nKeyboardInterrupt\n" in said, said[-3000:]
+        assert process.returncode != 0
+        assert end is not signal.SIGINT or ("\nKeyboardInterrupt\n" in said and "Error:" not in said), said
         assert none_left_of(process.pid, within_s=30)
 
 
