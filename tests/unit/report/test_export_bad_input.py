@@ -152,8 +152,10 @@ def test_a_full_disk_is_one_message_and_the_older_export_stays(tcm_eval: Call, r
 
 def test_a_place_that_cannot_be_written_is_one_message(tcm_eval: Call, results: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
+    code, _, err = tcm_eval("export", results, "--to", "csv", "--output", tmp_path / "file")
+    assert code == 2 and f"{tmp_path / 'file'} is a file. Name a folder" in err
     for to in PLAIN:
-        code, _, err = tcm_eval("export", results, "--to", to, "--output", tmp_path / "file")
+        code, _, err = tcm_eval("export", results, "--to", to, "--output", tmp_path / "file" / "below")
         assert code == 3 and "cannot write the export" in err
     (tmp_path / "out" / "scores.csv").mkdir(parents=True)
     code, _, err = tcm_eval("export", results, "--to", "csv", "--output", tmp_path / "out")
