@@ -25,7 +25,7 @@ from harness.report.results import load, notes_on, published_root
 from harness.report.results import published as load_published
 from harness.report.site import Built
 from harness.report.site import write as write_site
-from harness.runs import Done, RunSpec, Silent, Watch, open_catalogue, own_budget, worded
+from harness.runs import Done, RunSpec, Silent, Watch, asked_as, open_catalogue, own_words, worded
 from harness.score import read
 from harness.specs import TaskSpec
 from harness.spending import estimate, gate_of, note_price, price_of, refuse_unbatched, refuse_uncounted, used_before
@@ -90,13 +90,10 @@ def _prepare(
     """Return the plan of one subject's run, in its folder, and the model ready to answer."""
     parts = worded(spec, subject, catalogue, tasks)
     model = engine.apart(partial(_built, subject, spec))
-    identity = dict(model.identity)
-    if subject.own_system:
-        identity["own_prompt"] = subject.own_system
-    if budget := own_budget(spec, subject):
-        identity["own_max_tokens"] = str(budget)
+    identity = {**model.identity, **own_words(spec, subject)}
     extra = {
         "subject": {"name": subject.name, "identity": identity, "trained_on": list(subject.trained_on)},
+        "asked_as": asked_as(spec, subject),
         "absent": dict(missing),
         "encoder": asdict(spec.encoder) if spec.encoder else None,
         "limits": asdict(spec.limits),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.limits import Gate, Limits
-from harness.models import Subject
+from harness.models import Subject, address_of
 from harness.plan import Encoder, Part, Plan, Selection, prepare
 from harness.prompts import Style
 from harness.score import Reading
@@ -107,6 +109,21 @@ def worded(spec: RunSpec, subject: Subject, catalogue: Catalogue, tasks: Iterabl
 def own_budget(spec: RunSpec, subject: Subject) -> int | None:
     """Return the tokens that a subject's entry allows for an answer; None where it says nothing, or the run says how many all get."""
     return None if "max_tokens" in spec.sampling else subject.max_tokens
+
+
+def own_words(spec: RunSpec, subject: Subject) -> dict[str, str]:
+    """Return what of an entry's own belongs to who answers: its prompt and its token budget, where it has them."""
+    budget = own_budget(spec, subject)
+    prompt = {"own_prompt": subject.own_system} if subject.own_system else {}
+    return {**prompt, **({"own_max_tokens": str(budget)} if budget else {})}
+
+
+def asked_as(spec: RunSpec, subject: Subject) -> str:
+    """Return a hash of how a model is named and set up: what is known of who answers before it is built. Where its key lies is no part of it."""
+    settings = {key: value for key, value in subject.settings.items() if key not in ("key_env", "key_file")}
+    settings["base_url"] = address_of(subject.provider, subject.settings)
+    named = [subject.provider, subject.model, settings, own_words(spec, subject)]
+    return hashlib.sha256(json.dumps(named, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def open_catalogue(spec: RunSpec) -> Catalogue:

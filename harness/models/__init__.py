@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.models.aliases import End, Entry, Price, Way, entries, known_price
 from harness.models.here import checkpoint, obstacle, shipped, trained_on
-from harness.models.subjects import Subject, resolve
+from harness.models.subjects import Subject, address_of, resolve
 
 __all__ = [
     "End",
@@ -12,6 +12,7 @@ __all__ = [
     "Price",
     "Subject",
     "Way",
+    "address_of",
     "checkpoint",
     "entries",
     "known_price",

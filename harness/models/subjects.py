@@ -101,7 +101,7 @@ def resolve(
             )
         if not model:
             raise UsageError(f"--model {text}: the part after '/' is empty. Example: server/qwen2.5-7b-instruct")
-        price = known_price(provider, model, _address(provider, settings))
+        price = known_price(provider, model, address_of(provider, settings))
         seen = trained_on(model)
         return [Subject(name or text, provider, model, _reachable(provider, settings), trained_on=seen, price=price)]
     if text not in entries():
@@ -113,7 +113,7 @@ def resolve(
     return _from_entry(text, entries()[text], settings, name, only_possible=only_possible)
 
 
-def _address(provider: str, settings: Mapping[str, Any]) -> str | None:
+def address_of(provider: str, settings: Mapping[str, Any]) -> str | None:
     """Return the address that the user states, None for the provider's own."""
     stated = settings.get("base_url") or (os.environ.get("TCM_EVAL_BASE_URL") if provider == "server" else None)
     return str(stated) if stated else None

@@ -51,11 +51,37 @@ def open_plan(
     runs: Path,
     extra: Mapping[str, Any],
 ) -> Plan:
-    """Return the plan of a run in its folder below `runs`, and write its manifest if it is new.
+    """Return the plan of a run in its folder below `runs`, and write its manifest if it is new."""
+    plan = planned(name, identity, parts, selection, catalogue, runs)
+    path = plan.folder / "manifest.json"
+    if path.exists():
+        plan.manifest = read_json(path)
+    else:
+        plan.manifest = _manifest(plan, _determined(identity, parts, selection), extra)
+        write_json(path, plan.manifest)
+    return plan
+
+
+def planned(
+    name: str,
+    identity: Mapping[str, str],
+    parts: list[Part],
+    selection: Selection,
+    catalogue: Catalogue,
+    runs: Path,
+) -> Plan:
+    """Return the plan of a run, without a manifest; nothing is written.
 
     The folder's name is a hash of all that determines the answers, so the same command finds the same folder again.
     """
-    determined = {
+    determined = _determined(identity, parts, selection)
+    digest = hashlib.sha256(json.dumps(determined, sort_keys=True, default=dict).encode()).hexdigest()[:10]
+    return Plan(name, identity, parts, selection, catalogue, runs / f"{file_name(name)}-{digest}")
+
+
+def _determined(identity: Mapping[str, str], parts: list[Part], selection: Selection) -> dict[str, Any]:
+    """Return all that determines a run's answers."""
+    return {
         "version": VERSION,
         "identity": dict(identity),
         "tasks": {
@@ -70,15 +96,6 @@ def open_plan(
         },
         "selection": asdict(selection),
     }
-    digest = hashlib.sha256(json.dumps(determined, sort_keys=True, default=dict).encode()).hexdigest()[:10]
-    plan = Plan(name, identity, parts, selection, catalogue, runs / f"{file_name(name)}-{digest}")
-    path = plan.folder / "manifest.json"
-    if path.exists():
-        plan.manifest = read_json(path)
-    else:
-        plan.manifest = _manifest(plan, determined, extra)
-        write_json(path, plan.manifest)
-    return plan
 
 
 def _manifest(plan: Plan, determined: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from harness.engine import Todo
 from harness.errors import UsageError
@@ -14,17 +15,45 @@ from harness.types import Job, Record, Response
 
 def earlier_answers(runs: Path, plan: Plan) -> Answers:
     """Return the answers of earlier runs of the same subject, so that no question is ever paid for twice."""
-    files = []
-    for manifest in sorted(runs.glob("*/manifest.json")):
-        if manifest.parent == plan.folder:
-            continue
+    return Answers(
+        folder / "records.jsonl"
+        for folder, manifest in _runs(runs)
+        if folder != plan.folder and manifest["subject"]["identity"] == dict(plan.identity)
+    )
+
+
+def earlier_identity(runs: Path, asked_as: str) -> tuple[Mapping[str, str], str] | None:
+    """Return who answered the newest run of a model named and set up like this, and that run's name; None where there is none.
+
+    Only the built model tells who answers now: its weights or its server may be others by now.
+    """
+    found = [(manifest.get("created", ""), folder.name, manifest) for folder, manifest in _runs(runs)]
+    same = [one for one in found if one[2].get("asked_as") == asked_as]
+    if not same:
+        return None
+    _, name, manifest = max(same, key=lambda one: one[:2])
+    return manifest["subject"]["identity"], name
+
+
+def may_be_of(runs: Path, provider: str, model: str) -> bool:
+    """Tell whether any run may be of a provider's model: of the same name, or of a folder on this machine, whose name says nothing."""
+    names = {
+        m["subject"]["identity"].get("model")
+        for _, m in _runs(runs)
+        if m["subject"]["identity"].get("provider") == provider
+    }
+    return bool(names) and (model in names or Path(model).expanduser().exists())
+
+
+def _runs(runs: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield each run's folder and manifest; another version's run, or what is none, has nothing to adopt and is passed over."""
+    for path in sorted(runs.glob("*/manifest.json")):
         try:
-            known = read_json(manifest)["subject"]["identity"]
+            manifest = read_json(path)
+            manifest["subject"]["identity"]
         except (UsageError, KeyError):
-            continue  # another version's run, or none: there is nothing to adopt from it
-        if known == dict(plan.identity):
-            files.append(manifest.parent / "records.jsonl")
-    return Answers(files)
+            continue
+        yield path.parent, manifest
 
 
 CHECKED = 64
