@@ -67,7 +67,9 @@ class Cluster:
             raise UsageError(
                 f"--replicas {copies}: others use the cluster's {kind}s, and {PLACING_S:g} s long too few became free"
             ) from None
-        self.said = f"{counted(copies, 'copy', 'copies')} on {counted(len(nodes), 'machine')}, {counted(each, kind)} each"
+        self.said = (
+            f"{counted(copies, 'copy', 'copies')} on {counted(len(nodes), 'machine')}, {counted(each, kind)} each"
+        )
         takes: Mapping[str, int] = {"num_gpus": each, "num_cpus": 0} if kind == "GPU" else {"num_cpus": each}
         strategy = self._ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy
         return [{"scheduling_strategy": strategy(self._group, number), **takes} for number in range(copies)]
