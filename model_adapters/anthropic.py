@@ -34,7 +34,7 @@ from model_adapters._http import (
 )
 
 HOME = "https://api.anthropic.com"
-OWN = Own(HOME, "ANTHROPIC_API_KEY", "/v1/models")
+OWN = Own(HOME, "ANTHROPIC_API_KEY", ("ANTHROPIC_",), "/v1/models")
 SAMPLING = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "stop_sequences": "stop"}
 STOPS: Mapping[str, Stop] = {
     "max_tokens": "length",
@@ -200,7 +200,8 @@ def build(
     except ImportError:
         raise Fatal("package 'anthropic' is not installed: pip install 'tcm-eval[providers]'") from None
     http = client(place, connect_timeout, first_byte_timeout)
-    sdk = anthropic.AsyncAnthropic(
-        api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
-    )
+    with OWN.unseen(place.url):
+        sdk = anthropic.AsyncAnthropic(
+            api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
+        )
     return Anthropic(sdk, place, thinking, in_body=sampling_in_body)

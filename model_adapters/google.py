@@ -31,7 +31,7 @@ from model_adapters._http import (
 )
 
 HOME = "https://generativelanguage.googleapis.com"
-OWN = Own(HOME, "GEMINI_API_KEY", "/v1beta/models")
+OWN = Own(HOME, "GEMINI_API_KEY", ("GEMINI_", "GOOGLE_"), "/v1beta/models")
 FIELDS = {
     "temperature": "temperature",
     "topP": "top_p",
@@ -199,5 +199,6 @@ def build(
     options = genai.types.HttpOptions(
         base_url=place.url, httpx_async_client=http, retry_options=genai.types.HttpRetryOptions(attempts=1)
     )
-    sdk = genai.Client(api_key=place.key or "none", vertexai=False, http_options=options)
+    with OWN.unseen(place.url):
+        sdk = genai.Client(api_key=place.key or "none", vertexai=False, http_options=options)
     return Google(sdk, http, place, thinking)

@@ -38,7 +38,7 @@ from model_adapters._http import (
 )
 
 HOME = "https://api.openai.com/v1"
-OWN = Own(HOME, "OPENAI_API_KEY")
+OWN = Own(HOME, "OPENAI_API_KEY", ("OPENAI_",))
 APIS = ("chat", "responses")
 CHAT = {name: name for name in ("temperature", "top_p", "seed", "stop")}
 RESPONSES = {name: name for name in ("temperature", "top_p")}
@@ -257,7 +257,8 @@ def build(
     except ImportError:
         raise Fatal("package 'openai' is not installed: pip install 'tcm-eval[providers]'") from None
     http = client(place, connect_timeout, first_byte_timeout)
-    sdk = openai.AsyncOpenAI(
-        api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
-    )
+    with OWN.unseen(place.url):
+        sdk = openai.AsyncOpenAI(
+            api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
+        )
     return OpenAI(sdk, place, api, reasoning_effort)

@@ -4,21 +4,52 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
 from model_adapters._http.faults import Place
 
+_CHANGING = Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A provider's own address, the environment variable that usually holds its key, and the path of its list of models."""
+    """A provider's own address, the environment variable that usually holds its key, and the path of its list of models.
+
+    `begins` are the beginnings of the names of all environment variables that its SDK reads.
+    """
 
     home: str
     key_env: str
+    begins: tuple[str, ...]
     models: str = "/models"
+
+    @contextmanager
+    def unseen(self, url: str) -> Iterator[None]:
+        """Keep from the SDK that is made within the block what the environment would let it send to `url`.
+
+        SDKs add headers from variables of their own to every address that they are given: OPENAI_CUSTOM_HEADERS, mostly the key of a
+        gateway, even over the key that was named, and OPENAI_ORG_ID. The first goes nowhere, the account to the provider's own host
+        only; keys the SDK takes from us. Taking the variables away is the one way that also holds for those of later SDKs.
+        """
+        ends = ("_API_KEY", "_CUSTOM_HEADERS") if _at_home(url, self) else ""
+        with _CHANGING:
+            kept = {name: v for name, v in os.environ.items() if name.startswith(self.begins) and name.endswith(ends)}
+            for name in kept:
+                del os.environ[name]
+            try:
+                yield
+            finally:
+                os.environ.update(kept)
+
+
+def _at_home(url: str, own: Own) -> bool:
+    return urlsplit(url).hostname == urlsplit(own.home).hostname
 
 
 def address(base_url: str, key_env: str) -> str:
@@ -47,7 +78,7 @@ def own_place(model: str, base_url: str, own: Own, key_env: str | None = None, k
     """
     url = address(base_url, key_env or own.key_env)
     key = stated_key(key_env, key_file)
-    if key is None and urlsplit(url).hostname == urlsplit(own.home).hostname:
+    if key is None and _at_home(url, own):
         key = os.environ.get(own.key_env)
         if not key:
             raise UsageError(

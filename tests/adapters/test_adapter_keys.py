@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,51 @@ def test_a_redirect_is_not_followed_and_the_key_stays_with_its_host(protocol: Pr
         assert not other.seen and KEY not in str(caught.value)
 
 
+USUAL = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+ACCOUNT = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY", "GOOGLE_CLOUD_PROJECT")
+HEADERS = ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS")
+
+
 @every_protocol
 def test_a_key_never_goes_to_a_host_it_was_not_named_for(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+    for name in (*USUAL, *ACCOUNT):
         monkeypatch.setenv(name, KEY)
+    for name in HEADERS:
+        monkeypatch.setenv(name, f"X-Gateway: {KEY}\nAuthorization: Bearer {KEY}\nX-Api-Key: {KEY}")
     with serving(lambda _s, _n: protocol.answer("好")) as server:
         assert asked(server, protocol, key_env=None).text == "好"
         assert KEY not in json.dumps([dict(seen.headers) for seen in server.seen]) + json.dumps(
             [s.path for s in server.seen]
         )
+    assert {os.environ[name] for name in USUAL} == {KEY}, "the environment is as it was"
+
+
+@every_protocol
+def test_a_key_that_was_named_is_sent_whatever_headers_the_environment_states(
+    protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in HEADERS:
+        monkeypatch.setenv(name, "Authorization: Bearer another\nX-Api-Key: another")
+    with serving(lambda _s, _n: protocol.answer("好")) as server:
+        asked(server, protocol)
+        headers = json.dumps(dict(server.posts()[0].headers))
+    assert KEY in headers and "another" not in headers
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
+def test_at_home_the_sdk_has_the_account_that_the_environment_names_and_the_key_that_we_name(
+    provider: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+        monkeypatch.setenv(name, "another-key")
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    for name in HEADERS:
+        monkeypatch.setenv(name, "X-Gateway: another-key")
+    sdk = vars(get_adapter(provider)("some-model", key_env="PLANTED_KEY"))["_sdk"]
+    assert getattr(sdk, "_api_client", sdk).api_key == KEY
+    assert "another-key" not in str(getattr(sdk, "default_headers", "")), "a gateway's key is not the provider's"
+    assert provider != "openai" or sdk.organization == "org-1"
+    assert not caplog.text, "google-genai tells of a key that it does not use"
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
