@@ -20,7 +20,7 @@ import orjson
 
 from harness.errors import Fatal, Rejected, Transient, UsageError
 from harness.types import Message, Request, Response
-from model_adapters._http import Chat, Place, chat_content, fault, parsed, readable
+from model_adapters._http import Chat, Place, fault, parsed, readable
 from model_adapters.vllm._checkpoint import short, weights
 from model_adapters.vllm._offline import Offline
 from model_adapters.vllm._options import score
@@ -73,7 +73,7 @@ class Served:
         """Return the reasoning tag that the chat template opens after messages of these roles: it is no part of the server's answer."""
         roles = tuple(message.role for message in messages)
         if roles not in self._tags:
-            said = [{"role": m.role, "content": chat_content(m)} for m in messages]
+            said = [{"role": m.role, "content": _words(m)} for m in messages]
             tokens = (await self._post("/tokenize", {"messages": said, "add_generation_prompt": True}))["tokens"]
             self._tags[roles] = opened((await self._post("/detokenize", {"tokens": tokens[-TAIL:]}))["prompt"])
         return self._tags[roles]
@@ -101,6 +101,12 @@ class Served:
         if self._session is not None:
             await self._session.close()
         self._process.stop()
+
+
+def _words(message: Message) -> str:
+    """Return a message without its pictures."""
+    content = message.content
+    return content if isinstance(content, str) else "".join(part for part in content if isinstance(part, str))
 
 
 def build(

@@ -41,9 +41,11 @@ class Process:
         self.root = f"http://127.0.0.1:{port}"
         self.log = Path(tempfile.mkdtemp(prefix="tcm-eval-vllm-")) / "server.log"
         command = [python, "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port)]
-        command += ["--model", model, "--served-model-name", "model", "--generation-config", "vllm", *arguments]
+        command += ["--model", model, "--served-model-name", "model", "--generation-config", "vllm"]
+        command += ["--enable-prefix-caching", "--enable-prompt-tokens-details", *arguments]  # and say what was cached
+        env = {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"}  # nobody else can reach it
         with self.log.open("wb") as log:  # a session of its own: Ctrl-C reaches us first, and we stop it
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)  # noqa: S603 - our own command line
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)  # noqa: S603 - our own command line
         self._watch = Watch(self.log.parent)
         self._watch.over(-self._process.pid)
         atexit.register(self.stop)

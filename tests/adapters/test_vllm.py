@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from harness.errors import Fatal, UsageError
-from harness.types import Message, Request, Response, Sampling
+from harness.types import Image, Message, Request, Response, Sampling
 from model_adapters import hf
 from model_adapters.vllm import Served, build
 from model_adapters.vllm._checkpoint import weights
@@ -103,6 +103,41 @@ def test_the_server_is_started_asked_and_stopped(interpreter: str, server: str, 
         assert said == "model:好"
     with pytest.raises(Fatal, match="its server has ended"):
         asyncio.run(model.generate(request))
+
+
+@pytest.mark.parametrize("server", ["stand-in", REAL])
+def test_the_server_says_what_it_had_cached_and_needs_no_key(
+    interpreter: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "sk-of-another-server")
+    model = build(str(folder), serve=True, python=interpreter, ready_timeout=600, **SMALL)
+    environment = Path(f"/proc/{model._process.pid}/environ").read_bytes() if isinstance(model, Served) else b""
+    assert environment and b"sk-of-another-server" not in environment
+    request = Request((Message("user", "人参与黄芪。" * 30),), Sampling(max_tokens=4))
+
+    async def ask() -> list[Response]:
+        try:
+            return [await model.generate(request) for _ in range(2)]
+        finally:
+            await model.aclose()
+
+    assert asyncio.run(ask())[1].tokens_cached > 0
+
+
+@pytest.mark.parametrize("server", ["stand-in"])
+def test_a_picture_goes_to_the_server(interpreter: str, tmp_path: Path) -> None:
+    """Not tried with the real one: no small checkpoint here sees."""
+    model = build(str(thinking_checkpoint(tmp_path / "sees")), serve=True, python=interpreter, **SMALL)
+    picture = Image("image/png", "aGVyYg==")
+    request = Request((Message("user", ("舌象", picture, "如何？")),), Sampling(max_tokens=4))
+
+    async def ask() -> str:
+        try:
+            return (await model.generate(request)).text
+        finally:
+            await model.aclose()
+
+    assert asyncio.run(ask()) == f"<think>model:舌象[{len('data:image/png;base64,aGVyYg==')}]如何？"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import Any
 
 
+def shown(content: str | list[dict[str, Any]]) -> str:
+    """Return a message's words, with a number for each picture: that of the characters of its address."""
+    if isinstance(content, str):
+        return content
+    return "".join(part["text"] if part["type"] == "text" else f"[{len(part['image_url']['url'])}]" for part in content)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     opens = ""
@@ -33,8 +40,11 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/detokenize":
             said = {"prompt": "".join(map(chr, asked["tokens"]))}
         else:
-            message = {"content": f"{asked['model']}:{asked['messages'][-1]['content']}"}
-            said = {"model": "model", "choices": [{"message": message, "finish_reason": "stop"}]}
+            message = {"content": f"{asked['model']}:{shown(asked['messages'][-1]['content'])}"}
+            usage: dict[str, Any] = {"prompt_tokens": 2, "completion_tokens": 1}
+            if {"--enable-prefix-caching", "--enable-prompt-tokens-details"} <= set(sys.argv):
+                usage["prompt_tokens_details"] = {"cached_tokens": 1}
+            said = {"model": "model", "choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
         self._send(said)
 
     def _send(self, body: object) -> None:
