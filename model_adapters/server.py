@@ -1,7 +1,7 @@
 """Any OpenAI-compatible server (vLLM, SGLang, llama.cpp, `transformers serve`, a provider's endpoint): one lean aiohttp client.
 
 Every sampling field is sent. A field that the server refuses is left out from then on and recorded with each answer as not
-accepted. The key goes only to the host it was configured for: redirects are never followed.
+accepted. A key goes only to the host it was meant for: redirects are never followed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,19 @@ import orjson
 
 from harness.errors import Fatal, Transient, UsageError, unknown
 from harness.types import Request, Response
-from model_adapters._http import DROPPABLE, KEY_WAYS, Chat, Place, address, endpoint, message, refused_key, stated_key
+from model_adapters._http import (
+    DROPPABLE,
+    KEY_WAYS,
+    SERVER_URL,
+    Chat,
+    Place,
+    endpoint,
+    loopback,
+    message,
+    refused_key,
+    server_place,
+)
 
-OWN_KEY = "TCM_EVAL_SERVER_KEY"
 REFUSALS = 3
 """Answers of HTTP 500 to the first requests for a model that the server does not list: so many, and it is taken to have no such model."""
 
@@ -85,22 +95,20 @@ def build(
 ) -> Server:
     """Return the model `model` behind the server at `base_url`.
 
-    `key_env` names the environment variable that holds the key, if the server wants one (TCM_EVAL_SERVER_KEY where it is set), and
-    `key_file` a file of mode 600; `opens_with` is a reasoning tag that the server's chat template puts into the prompt (mostly
-    `<think>`), given back to the answer. `body` is a JSON object of further fields for every request, such as
-    {"thinking": {"type": "disabled"}}; `ignores` names sampling fields, separated by commas, that the server takes without using
-    them: they are left out and recorded as not accepted. `check` asks first whether the server has the model. `connect_timeout` and
-    `first_byte_timeout` are seconds, 0 for none. Raises UsageError for a wrong setting, Fatal when the server cannot be reached,
-    refuses the key or does not have the model.
+    `key_env` names the environment variable that holds the key, if the server wants one, and `key_file` a file of mode 600; without
+    them TCM_EVAL_SERVER_KEY's goes to the host of TCM_EVAL_BASE_URL and to this machine, nowhere else. `opens_with` is a reasoning tag
+    that the server's chat template puts into the prompt (mostly `<think>`), given back to the answer. `body` is a JSON object of
+    further fields for every request, such as {"thinking": {"type": "disabled"}}; `ignores` names sampling fields, separated by commas,
+    that the server takes without using them: they are left out and recorded as not accepted. `check` asks first whether the server
+    has the model. `connect_timeout` and `first_byte_timeout` are seconds, 0 for none. Raises UsageError for a wrong setting, Fatal
+    when the server cannot be reached, refuses the key or does not have the model.
     """
-    given = base_url or os.environ.get("TCM_EVAL_BASE_URL")
+    given = base_url or os.environ.get(SERVER_URL)
     if not given:
         raise UsageError(
             f"server/{model}: where is the server? Give --base-url, for example --base-url http://127.0.0.1:8000/v1"
         )
-    url = address(given, key_env or OWN_KEY)
-    key = stated_key(key_env, key_file) or os.environ.get(OWN_KEY) or None
-    place = Place(url, model, key)
+    place = server_place(model, given, key_env, key_file)
     fields, ignored = _further(model, body), _ignored(model, ignores)
     asked = {
         "opens_with": opens_with,
@@ -159,7 +167,7 @@ async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:
     The names are None where they say nothing of what it has: elsewhere than on this machine a model that is not listed is an error.
     """
     url, model = place.url, place.model
-    here = "127.0.0.1" in url or "localhost" in url
+    here = loopback(url)
     headers = {"authorization": f"Bearer {place.key}"} if place.key else {}
     try:
         async with (

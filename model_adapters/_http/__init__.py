@@ -19,7 +19,7 @@ from model_adapters._http.faults import (
     refused_key,
     refuses,
 )
-from model_adapters._http.keys import Own, address, endpoint, own_place, stated_key
+from model_adapters._http.keys import SERVER_URL, Own, endpoint, loopback, own_place, server_place
 from model_adapters._http.reading import (
     chat_content,
     chat_response,
@@ -36,6 +36,7 @@ from model_adapters._http.sdk import Refused, client, refused, translated
 __all__ = [
     "DROPPABLE",
     "KEY_WAYS",
+    "SERVER_URL",
     "AnthropicBatches",
     "Chat",
     "LeftOut",
@@ -44,7 +45,6 @@ __all__ = [
     "Place",
     "Protocol",
     "Refused",
-    "address",
     "chat_content",
     "chat_response",
     "client",
@@ -55,6 +55,7 @@ __all__ = [
     "fault",
     "filtered",
     "letters",
+    "loopback",
     "mapping",
     "message",
     "named",
@@ -65,7 +66,7 @@ __all__ = [
     "refused",
     "refused_key",
     "refuses",
-    "stated_key",
+    "server_place",
     "text_of",
     "translated",
 ]

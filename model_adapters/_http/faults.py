@@ -55,12 +55,16 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request goes. `key` is here only so that no message ever shows it; `models` is the path of the provider's list."""
+    """Where a request goes. `key` is here only so that no message ever shows it; `models` is the path of the provider's list.
+
+    `withheld` names the environment variable whose key is there, but was not meant for this host.
+    """
 
     url: str
     model: str
     key: str | None = field(default=None, repr=False)
     models: str = "/models"
+    withheld: str | None = None
 
     def hide(self, text: str) -> str:
         """Return the text without the key, for providers repeat keys in their messages."""
@@ -144,7 +148,11 @@ KEY_WAYS = (
 
 def refused_key(place: Place) -> str:
     """Return what a provider that lets nobody in has refused: the key, or that there was none."""
-    return "the key was refused" if place.key else "it wants a key, and none was sent"
+    if place.key:
+        return "the key was refused"
+    name = place.withheld
+    why = f": that of {name} goes to its own host only, unless you name it with --key-env {name}" if name else ""
+    return f"it wants a key, and none was sent{why}"
 
 
 def redirected(place: Place, location: str) -> Fatal:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock
 from urllib.parse import urlsplit
@@ -78,14 +79,46 @@ def own_place(model: str, base_url: str, own: Own, key_env: str | None = None, k
     """
     url = address(base_url, key_env or own.key_env)
     key = stated_key(key_env, key_file)
-    if key is None and _at_home(url, own):
-        key = os.environ.get(own.key_env)
-        if not key:
+    withheld = None
+    if key is None:
+        usual = os.environ.get(own.key_env) or None
+        if not _at_home(url, own):
+            withheld = own.key_env if usual else None
+        elif usual is None:
             raise UsageError(
                 f"no key for {urlsplit(own.home).hostname}: set the environment variable {own.key_env}, name another one with "
                 "--key-env, or a file of mode 600 with --model-arg key_file=PATH"
             )
-    return Place(url, model, key, own.models)
+        else:
+            key = usual
+    return Place(url, model, key, own.models, withheld)
+
+
+SERVER_KEY, SERVER_URL = "TCM_EVAL_SERVER_KEY", "TCM_EVAL_BASE_URL"
+
+
+def server_place(model: str, base_url: str, key_env: str | None = None, key_file: str | None = None) -> Place:
+    """Return where a server's model is asked, with the key that may go there: of the file or variable that was named, else the usual one.
+
+    That of TCM_EVAL_SERVER_KEY goes to the host of TCM_EVAL_BASE_URL and to this machine itself. Raises as `own_place` does.
+    """
+    url = address(base_url, key_env or SERVER_KEY)
+    key = stated_key(key_env, key_file)
+    usual = os.environ.get(SERVER_KEY) or None
+    if key is not None or usual is None:
+        return Place(url, model, key)
+    if loopback(url) or urlsplit(url).hostname == urlsplit(os.environ.get(SERVER_URL, "")).hostname:
+        return Place(url, model, usual)
+    return Place(url, model, withheld=SERVER_KEY)
+
+
+def loopback(url: str) -> bool:
+    """Tell whether an address is this machine's own."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
 
 
 def stated_key(key_env: str | None, key_file: str | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,53 @@ def test_a_key_that_was_named_is_sent_whatever_headers_the_environment_states(
         asked(server, protocol)
         headers = json.dumps(dict(server.posts()[0].headers))
     assert KEY in headers and "another" not in headers
+
+
+@pytest.mark.parametrize(
+    ("meant_for", "base_url", "sent"),
+    [
+        ("https://models.example.org/v1", None, True),
+        ("https://models.example.org/v1", "https://models.example.org:8443/other", True),
+        ("https://models.example.org/v1", "https://api.deepseek.com", False),
+        ("https://models.example.org/v1", "https://models.example.org.else.example/v1", False),
+        (None, "https://api.deepseek.com", False),
+        (None, "http://localhost:8000/v1", True),
+        (None, "http://127.0.0.7:8000/v1", True),
+        (None, "http://[::1]:8000/v1", True),
+        (None, "http://localhost.else.example/v1", False),
+        (None, "http://127.0.0.1.else.example/v1", False),
+        ("none", "http://10.0.0.7:8000/v1", False),
+    ],
+)
+def test_the_servers_usual_key_goes_to_the_host_it_was_set_for_and_to_this_machine_alone(
+    meant_for: str | None, base_url: str | None, sent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TCM_EVAL_SERVER_KEY", KEY)
+    monkeypatch.delenv("TCM_EVAL_BASE_URL", raising=False)
+    if meant_for is not None:
+        monkeypatch.setenv("TCM_EVAL_BASE_URL", meant_for)
+    build = get_adapter("server")
+    assert vars(build("mock", base_url=base_url, check=False))["_place"].key == (KEY if sent else None)
+    other = build("mock", base_url=base_url, check=False, key_env="TCM_EVAL_SERVER_KEY")
+    assert vars(other)["_place"].key == KEY, "named, it goes where it is told"
+
+
+@every_protocol
+@pytest.mark.parametrize("check", [True, False])
+def test_who_wants_the_usual_key_that_another_host_does_not_get_is_told_how_to_name_it(
+    protocol: Protocol, check: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = {"server": "TCM_EVAL_SERVER_KEY", "google": "GEMINI_API_KEY"}.get(
+        protocol.provider, f"{protocol.provider.upper()}_API_KEY"
+    )
+    monkeypatch.setenv(usual, KEY)
+    monkeypatch.delenv("TCM_EVAL_BASE_URL", raising=False)
+    settings: dict[str, Any] = {"check": check} if protocol.provider == "server" else {}
+    with serving(lambda _s, _n: protocol.error(401, "who are you", "auth"), []) as server:
+        server.url = server.url.replace("127.0.0.1", "0.0.0.0")  # this machine, by a name that does not say so
+        with pytest.raises(Fatal, match=rf"that of {usual} goes to its own host only, unless .*--key-env {usual}"):
+            asked(server, protocol, key_env=None, **settings)
+        assert server.posts() and KEY not in json.dumps([dict(seen.headers) for seen in server.seen])
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "google"])
