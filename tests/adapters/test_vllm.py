@@ -113,7 +113,7 @@ def test_the_server_says_what_it_had_cached_and_needs_no_key(
     model = build(str(folder), serve=True, python=interpreter, ready_timeout=600, **SMALL)
     environment = Path(f"/proc/{model._process.pid}/environ").read_bytes() if isinstance(model, Served) else b""
     assert environment and b"sk-of-another-server" not in environment
-    request = Request((Message("user", "人参与黄芪。" * 30),), Sampling(max_tokens=4))
+    request = Request((Message("user", "人参与黄芪。" * 22),), Sampling(max_tokens=4))
 
     async def ask() -> list[Response]:
         try:
