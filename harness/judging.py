@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness import batch, engine
 from harness.engine import Batched
 from harness.errors import UsageError
-from harness.judge import Member, Panel, Wording, is_same, question_of, shared_family, wording_from
+from harness.judge import Candidate, Member, Panel, Wording, question_of, relatives, wording_from
 from harness.limits import Gate, Limits, prompt_tokens
 from harness.models import Subject, resolve
 from harness.pipeline import Done, Silent, Watch, one_by_one, reopen, score
@@ -32,7 +33,18 @@ from harness.spending import (
 from harness.store import Answers, Index, Writer, read_json, set_aside, write_json
 from harness.tables import counted, money
 from harness.types import BatchModel, Model, Sampling
-from harness.verdicts import FILE, Pass, batch_place, batch_places, panel_in, tallied, text_answers, used, with_panel
+from harness.verdicts import (
+    FILE,
+    Pass,
+    batch_place,
+    batch_places,
+    panel_in,
+    tallied,
+    text_answers,
+    used,
+    versions_told,
+    with_panel,
+)
 
 MAX_TOKENS = 4096
 """Tokens of a reply, unless the user or the judge's registry entry says otherwise."""
@@ -97,12 +109,12 @@ def judge(spec: JudgeSpec, watch: Watch | None = None) -> Judged:
             price=price_of(spec.price, subject, spec.limits),
         )
         try:
-            _refuse_itself(plan.identity, member.identity, member.name, force=spec.force)
+            _candidate(spec).refuse(member.name, member.identity, versions_told(plan.folder / FILE, member.role))
             _refuse_another_name(panel, member)
         except UsageError:  # the same weights under another name: only the built model tells
             engine.settled((Batched(model) if isinstance(model, BatchModel) else model).aclose())
             raise
-        notes += _relatives(plan.identity, member.identity, member.name)
+        notes += relatives(plan.identity, member.identity, member.name)
         allowed = replace(spec, limits=_left(spec.limits, plan.folder / FILE, prices, member.role))
         gate = _ask(plan, allowed, member, model, panel.wording, watch or Silent())
         shared = "; what the other judges used is taken off" if allowed.limits != spec.limits else ""
@@ -168,7 +180,7 @@ def _prepared(spec: JudgeSpec, *, only_possible: bool = True) -> tuple[Plan, lis
     if not (spec.run / "manifest.json").is_file():
         raise UsageError(f"{spec.run} is no run folder: it has no manifest.json")
     manifest = read_json(spec.run / "manifest.json")
-    read_json(spec.run / "summary.json")  # an unfinished run is refused here
+    candidate = _candidate(spec)  # an unfinished run is refused here
     plan = reopen(spec.run, manifest)
     plan.parts = [part for part in plan.parts if part.task.is_text]
     if not plan.parts:
@@ -178,8 +190,7 @@ def _prepared(spec: JudgeSpec, *, only_possible: bool = True) -> tuple[Plan, lis
     if twice := [f"{provider}/{model}" for (provider, model), n in models.items() if n > 1]:
         raise UsageError(f"{twice[0]} is named as a judge twice: its marks would count twice")
     for subject in subjects:
-        named = {"provider": subject.provider, "model": subject.model}
-        _refuse_itself(plan.identity, named, subject.name, force=spec.force)
+        candidate.refuse(subject.name, {"provider": subject.provider, "model": subject.model})
     before = panel_in(spec.run, manifest) if spec.add else None
     wording = wording_from(spec.wording) if spec.wording or before is None else before.wording
     if before is None:
@@ -189,11 +200,10 @@ def _prepared(spec: JudgeSpec, *, only_possible: bool = True) -> tuple[Plan, lis
     return plan, subjects, Panel(before.members, wording, spec.ladder or before.ladder)
 
 
-def _refuse_itself(candidate: Mapping[str, str], judged_by: Mapping[str, str], name: str, *, force: bool) -> None:
-    if not force and is_same(candidate, judged_by):
-        raise UsageError(
-            f"{name} gave these answers itself, and a model is no fair judge of its own. Name another judge, or use --force."
-        )
+def _candidate(spec: JudgeSpec) -> Candidate:
+    """Return whose answers are judged; raise IncompleteError for an unfinished run."""
+    summary = read_json(spec.run / "summary.json")
+    return Candidate(summary["subject"]["identity"], tuple(summary.get("model_versions", ())), spec.force)
 
 
 def _refuse_another_name(panel: Panel, member: Member) -> None:
@@ -210,13 +220,6 @@ def _refuse_without_batches(subjects: Sequence[Subject]) -> None:
             batch.interface(model, subject.name)
         finally:
             engine.settled((Batched(model) if isinstance(model, BatchModel) else model).aclose())
-
-
-def _relatives(candidate: Mapping[str, str], judged_by: Mapping[str, str], name: str) -> list[str]:
-    family = shared_family(candidate, judged_by)
-    if family is None:
-        return []
-    return [f"{name} seems to be of the candidate's family ({family}); judges may favour their own kind"]
 
 
 def _sampling(spec: JudgeSpec, subject: Subject) -> Sampling:
@@ -259,6 +262,7 @@ def _ask(
             Answers([path]),
             Answers(others),
             lambda record: watch.record(record, None),
+            partial(_candidate(spec).refuse_reply, member.name, member.identity),
             spec.again,
         )
         total, have = way.counts()

@@ -92,6 +92,12 @@ def used(file: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+def versions_told(file: Path, role: str) -> set[str]:
+    """Return the versions that the replies of one role are said to come from."""
+    said = (record.outcome for record in read(file) if record.role == role)
+    return {one.model_version for one in said if isinstance(one, Response) and one.model_version}
+
+
 def _unused() -> dict[str, float]:
     return dict.fromkeys(("calls", "adopted", "tokens_in", "tokens_out", "seconds", *TOKENS), 0)
 
@@ -101,7 +107,10 @@ def _unused() -> dict[str, float]:
 
 @dataclass(slots=True)
 class Pass:
-    """One judge's way through a run. `told` hears of each answer's last reply; `again`: what could not be read is asked anew."""
+    """One judge's way through a run. `told` hears of each answer's last reply, and `refuse` of every one: it may raise.
+
+    `again`: what could not be read is asked anew.
+    """
 
     plan: Plan
     member: Member
@@ -111,6 +120,7 @@ class Pass:
     own: Answers
     others: Answers
     told: Callable[[Record], None]
+    refuse: Callable[[Record], None]
     again: bool
 
     def jobs(self) -> Iterator[Job]:
@@ -174,6 +184,7 @@ class Pass:
                 {"unread": found.why} if isinstance(found, Unread) else {"verdict": found.as_row(chain.question.ids)}
             )
         self.writer.append(encode_record(record, extra))
+        self.refuse(record)
         if final:
             self.told(record)
 

@@ -1,6 +1,6 @@
 """Models as judges: how one is asked about an answer, how its verdict is read, and how far several agree. Nothing is sent from here."""
 
-from harness.judge.itself import is_same, shared_family
+from harness.judge.itself import Candidate, is_same, relatives
 from harness.judge.panel import Member, Opinion, Panel
 from harness.judge.question import Chain, Question, question_of
 from harness.judge.signs import signs
@@ -10,6 +10,7 @@ from harness.judge.wording import Wording, wording_from
 
 __all__ = [
     "Answered",
+    "Candidate",
     "Chain",
     "Member",
     "Opinion",
@@ -20,7 +21,7 @@ __all__ = [
     "Wording",
     "is_same",
     "question_of",
-    "shared_family",
+    "relatives",
     "signs",
     "tally",
     "wording_from",

@@ -53,6 +53,12 @@ def by_words(page: Sheet) -> str:
     return verdict(page, marks, round(10 * sum(marks) / (2 * len(marks))) if marks else 5)
 
 
-def judging(rule: Callable[[Sheet], str]) -> Callable[[Seen, int], Reply]:
-    """Return a server's behaviour: answer each question by a rule."""
-    return lambda seen, _number: said(rule(sheet(seen)))
+def judging(rule: Callable[[Sheet], str], version: str = "mock-2026") -> Callable[[Seen, int], Reply]:
+    """Return a server's behaviour: answer each question by a rule, as the model of that version."""
+
+    def answer(seen: Seen, _number: int) -> Reply:
+        reply = said(rule(sheet(seen)))
+        reply.body["model"] = version
+        return reply
+
+    return answer

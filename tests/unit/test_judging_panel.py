@@ -129,12 +129,38 @@ def test_the_same_weights_in_another_folder_are_the_same_model() -> None:
     assert not is_same(one, {"provider": "server", "model": "second"})
 
 
+def test_a_model_asked_by_the_version_that_answered_is_no_judge_of_its_own(tmp_path: Path) -> None:
+    """The run asked for gpt-x and was answered by gpt-x-2026-08-06: that is refused before anything is asked."""
+    done = answered(tmp_path, [{"response": one, "model_version": "gpt-x-2026-08-06"} for one in ANSWERS])
+    with serving(judging(by_words), ["GPT-x-2026-08-06"]) as server:
+        for ask in (estimate, judge):
+            with pytest.raises(UsageError, match="gave these answers itself"):
+                ask(judges(done, server.url, "GPT-x-2026-08-06"))
+        assert not server.posts()
+
+
+def test_a_judge_whose_replies_come_from_the_version_that_answered_is_stopped(tmp_path: Path) -> None:
+    """An alias of a dated model tells who it is with its first reply; then nobody goes on paying it."""
+    done = answered(tmp_path, [{"response": one, "model_version": "gpt-x-2026-08-06"} for one in ANSWERS])
+    asked = {"limits": Limits(in_flight=1)}
+    with serving(judging(by_words, "gpt-x-2026-08-06"), ["gpt-x"]) as server:
+        for _again in range(2):
+            with pytest.raises(UsageError, match=r"server/gpt-x.* gave these answers itself"):
+                judge(judges(done, server.url, "gpt-x", **asked))
+            assert len(server.posts()) == 1, "what is known from its reply is not paid for again"
+        assert judge(judges(done, server.url, "gpt-x", force=True)).complete
+    (tmp_path / "b").mkdir()
+    other = answered(tmp_path / "b")
+    with serving(judging(by_words, "gpt-x-2026-08-06"), ["gpt-x"]) as server:
+        assert judge(judges(other, server.url, "gpt-x")).complete, "of a run that tells no versions nothing is known"
+
+
 def test_a_judge_of_the_candidates_family_is_pointed_out(tmp_path: Path) -> None:
     suite = suite_of(tmp_path / "own", 1)
     with serving(lambda _s, _n: said("感冒"), ["qwen2.5-7b"]) as server:
         settings = {"base_url": server.url}
         [done] = run(RunSpec("server/qwen2.5-7b", ("own",), settings, output=tmp_path / "out", task_paths=(suite,)))
-    with serving(judging(by_words), ["qwen-max", "j1"]) as server:
+    with serving(judging(by_words, "judge-2026"), ["qwen-max", "j1"]) as server:
         notes = judge(judges(done, server.url, "qwen-max", "j1")).notes
     assert len(notes) == 1 and "server/qwen-max seems to be of the candidate's family (qwen)" in notes[0]
 
