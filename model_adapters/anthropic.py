@@ -19,6 +19,7 @@ from model_adapters._http import (
     Own,
     Place,
     Protocol,
+    Trial,
     client,
     count,
     cut,
@@ -27,6 +28,7 @@ from model_adapters._http import (
     mapping,
     named,
     no_logprobs,
+    not_accepted,
     own_place,
     parsed,
     refused,
@@ -60,76 +62,71 @@ class Anthropic:
         accepted = inspect.signature(sdk.messages.create).parameters
         lacking = tuple(ours for theirs, ours in SAMPLING.items() if theirs not in accepted)
         self._lacking = tuple(theirs for theirs in SAMPLING if theirs not in accepted)
-        self._in_body = in_body
         self._left_out = LeftOut(SAMPLING, ("seed", "repetition_penalty", *(() if in_body else lacking)))
 
     async def generate(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
         if request.options:
             raise no_logprobs(self._place)
+        trial = self._left_out.trial()
         while True:
-            wanted = self._sampling(request)
-            self._left_out.strip(wanted)
+            body = self._body(request, trial)
             started = time.perf_counter()
             try:
-                reply = await self._sdk.messages.with_raw_response.create(**self._arguments(request, wanted))
+                reply = await self._sdk.messages.with_raw_response.create(**self._arguments(body))
                 loaded = parsed(self._place.clean(reply.http_response.content))
             except AdapterError:
                 raise
             except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours
                 answer = refused(error)
-                if answer is not None and self._left_out.learn(answer.status, answer.text, wanted):
+                if answer is not None and trial.refused(answer.status, answer.text, body):
                     continue
                 if answer is not None and filtered(answer.status, answer.text):
                     return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
                 raise translated(error, self._place) from None
-            return self._read(loaded, request, time.perf_counter() - started)
+            said = self._read(loaded, request, trial.fields, time.perf_counter() - started)
+            trial.answered()
+            return said
 
     @property
     def batches(self) -> AnthropicBatches:
         """Return the batch interface for this model, with what was learnt so far about the fields that it takes."""
-        return AnthropicBatches(self._sdk, self._place, Protocol(self._params, self._read, self._left_out))
+        protocol = Protocol(
+            lambda request: self._body(request, self._left_out.trial()),
+            lambda loaded, request: self._read(loaded, request, self._left_out.fields),
+            self._left_out,
+        )
+        return AnthropicBatches(self._sdk, self._place, protocol)
 
-    def _params(self, request: Request) -> dict[str, Any]:
-        wanted = self._sampling(request)
-        self._left_out.strip(wanted)
-        arguments = self._arguments(request, wanted)
-        extra = arguments.pop("extra_body", {})
-        return {**arguments, **extra}
-
-    def _read(self, loaded: Any, request: Request, seconds: float = 0.0) -> Response:
-        return cut(_response(loaded, seconds, self._not_accepted(request)), request.sampling.stop)
-
-    def _sampling(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request, trial: Trial) -> dict[str, Any]:
         s = request.sampling
-        wanted: dict[str, Any] = {"temperature": s.temperature, "top_p": s.top_p}
-        if s.top_k:
-            wanted["top_k"] = s.top_k
-        if s.stop:
-            wanted["stop_sequences"] = list(s.stop)
-        return wanted
-
-    def _arguments(self, request: Request, wanted: Mapping[str, Any]) -> dict[str, Any]:
         system = "\n\n".join(_plain(m) for m in request.messages if m.role == "system")
-        arguments: dict[str, Any] = {
+        body: dict[str, Any] = {
             "model": self._place.model,
-            "max_tokens": request.sampling.max_tokens,
+            "max_tokens": s.max_tokens,
             "messages": [{"role": m.role, "content": _content(m)} for m in request.messages if m.role != "system"],
-            **{name: value for name, value in wanted.items() if name not in self._lacking},
+            "temperature": s.temperature,
+            "top_p": s.top_p,
         }
+        if s.top_k:
+            body["top_k"] = s.top_k
+        if s.stop:
+            body["stop_sequences"] = list(s.stop)
         if system:
-            arguments["system"] = system
+            body["system"] = system
         if self._thinking is not None:
             budget = {"type": "enabled", "budget_tokens": self._thinking}
-            arguments["thinking"] = budget if self._thinking else {"type": "adaptive"}
-        if self._in_body:
-            arguments["extra_body"] = {name: value for name, value in wanted.items() if name in self._lacking}
-        return arguments
+            body["thinking"] = budget if self._thinking else {"type": "adaptive"}
+        return trial.strip(body)
 
-    def _not_accepted(self, request: Request) -> tuple[str, ...]:
-        s = request.sampling
-        unasked = {name for name, asked in (("seed", s.seed is not None), ("stop", s.stop)) if not asked}
-        return tuple(name for name in self._left_out.fields if name not in unasked)
+    def _arguments(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a body as the SDK wants it: what it has no argument for stands apart."""
+        extra = {name: value for name, value in body.items() if name in self._lacking}
+        arguments = {name: value for name, value in body.items() if name not in extra}
+        return {**arguments, "extra_body": extra} if extra else arguments
+
+    def _read(self, loaded: Any, request: Request, without: tuple[str, ...], seconds: float = 0.0) -> Response:
+        return cut(_response(loaded, seconds, not_accepted(without, request)), request.sampling.stop)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -16,7 +16,7 @@ from model_adapters._http import (
     LeftOut,
     Own,
     Place,
-    Refused,
+    Trial,
     client,
     count,
     cut,
@@ -24,6 +24,7 @@ from model_adapters._http import (
     mapping,
     named,
     no_logprobs,
+    not_accepted,
     own_place,
     parsed,
     refused,
@@ -67,58 +68,50 @@ class Google:
         if request.options:
             raise no_logprobs(self._place)
         contents = [_content(m) for m in request.messages if m.role != "system"]
+        trial = self._left_out.trial()
         while True:
-            sampling = self._sampling(request)
-            self._left_out.strip(sampling)
+            config = self._config(request, trial)
             started = time.perf_counter()
             try:
                 reply = await self._sdk.aio.models.generate_content(
-                    model=self._place.model, contents=contents, config=self._config(request, sampling)
+                    model=self._place.model, contents=contents, config=config
                 )
                 loaded = parsed(self._place.clean((reply.sdk_http_response.body or "").encode("utf-8", "replace")))
             except AdapterError:
                 raise
             except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours
                 answer = refused(error)
-                named_here = {**sampling, "topP": 0, "topK": 0, "stopSequences": 0}
-                if answer is not None and self._learn(answer, named_here):
+                if answer is not None and trial.refused(answer.status, answer.text, config):
                     continue
                 raise translated(error, self._place) from None
-            said = _response(loaded, time.perf_counter() - started, self._not_accepted(request))
+            off = (
+                () if request.sampling.top_k else ("top_k",)
+            )  # the API has no value for "off": the model's own default stands
+            without = not_accepted(tuple(dict.fromkeys((*trial.fields, *off))), request)
+            said = _response(loaded, time.perf_counter() - started, without)
+            trial.answered()
             return cut(said, request.sampling.stop)
 
-    def _learn(self, answer: Refused, sampling: Mapping[str, Any]) -> bool:
-        before = self._left_out.fields
-        return self._left_out.learn(answer.status, answer.text, sampling) and self._left_out.fields != before
-
-    def _sampling(self, request: Request) -> dict[str, Any]:
+    def _config(self, request: Request, trial: Trial) -> dict[str, Any]:
         s = request.sampling
-        wanted: dict[str, Any] = {"temperature": s.temperature, "top_p": s.top_p}
-        if s.top_k:
-            wanted["top_k"] = s.top_k
-        if s.seed is not None:
-            wanted["seed"] = s.seed
-        if s.stop:
-            wanted["stop_sequences"] = list(s.stop)
-        return {name: value for name, value in wanted.items() if FIELDS[name] not in self._left_out.fields}
-
-    def _config(self, request: Request, sampling: Mapping[str, Any]) -> dict[str, Any]:
         system = [part for m in request.messages if m.role == "system" for part in _content(m)["parts"]]
         config: dict[str, Any] = {
-            **sampling,
-            "max_output_tokens": request.sampling.max_tokens,
+            "temperature": s.temperature,
+            "top_p": s.top_p,
+            "max_output_tokens": s.max_tokens,
             "should_return_http_response": True,
         }
+        if s.top_k:
+            config["top_k"] = s.top_k
+        if s.seed is not None:
+            config["seed"] = s.seed
+        if s.stop:
+            config["stop_sequences"] = list(s.stop)
         if system:
             config["system_instruction"] = {"parts": system}
         if self._thinking is not None:
             config["thinking_config"] = {"thinking_budget": self._thinking, "include_thoughts": True}
-        return config
-
-    def _not_accepted(self, request: Request) -> tuple[str, ...]:
-        s = request.sampling
-        off = () if s.top_k else ("top_k",)  # the API has no value for "off": the model's own default stands
-        return tuple(dict.fromkeys((*self._left_out.fields, *off)))
+        return trial.strip(config)
 
     async def aclose(self) -> None:
         """Close the connections."""

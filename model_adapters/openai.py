@@ -18,6 +18,7 @@ from model_adapters._http import (
     Own,
     Place,
     Protocol,
+    Trial,
     chat_content,
     chat_response,
     client,
@@ -30,10 +31,10 @@ from model_adapters._http import (
     mapping,
     named,
     no_logprobs,
+    not_accepted,
     own_place,
     parsed,
     refused,
-    refuses,
     translated,
 )
 
@@ -59,9 +60,8 @@ class OpenAI:
             **({"reasoning_effort": effort} if effort else {}),
         }
         self._sdk, self._place, self._api, self._effort = sdk, place, api, effort
-        self._tokens_field = "max_completion_tokens" if api == "chat" else "max_output_tokens"
         self._left_out = (
-            LeftOut(CHAT, ("top_k", "repetition_penalty"))
+            LeftOut(CHAT, ("top_k", "repetition_penalty"), "max_completion_tokens", "max_tokens")  # older servers' name
             if api == "chat"
             else LeftOut(RESPONSES, ("top_k", "repetition_penalty", "seed", "stop"))
         )
@@ -70,8 +70,9 @@ class OpenAI:
         """Return the answer; raise one of the adapter errors."""
         if request.options:
             return await self._score(request)
+        trial = self._left_out.trial()
         while True:
-            body = self._body(request)
+            body = self._body(request, trial)
             started = time.perf_counter()
             try:
                 loaded = await self._send(body)
@@ -79,52 +80,47 @@ class OpenAI:
                 raise
             except Exception as error:  # noqa: BLE001 - an SDK raises many kinds; each becomes one of ours
                 answer = refused(error)
-                if answer is not None and self._leave_out(answer.status, answer.text, body):
+                if answer is not None and trial.refused(answer.status, answer.text, body):
                     continue
                 if answer is not None and filtered(answer.status, answer.text):
                     return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
                 raise translated(error, self._place) from None
-            return self._read(loaded, request, time.perf_counter() - started)
+            said = self._read(loaded, request, trial.fields, time.perf_counter() - started)
+            trial.answered()
+            return said
 
     @property
     def batches(self) -> OpenAIBatches:
         """Return the batch interface for this model, with what was learnt so far about the fields that it takes."""
         path = "/v1/chat/completions" if self._api == "chat" else "/v1/responses"
-        return OpenAIBatches(self._sdk, self._place, path, Protocol(self._body, self._read, self._left_out))
+        protocol = Protocol(
+            lambda request: self._body(request, self._left_out.trial()),
+            lambda loaded, request: self._read(loaded, request, self._left_out.fields),
+            self._left_out,
+        )
+        return OpenAIBatches(self._sdk, self._place, path, protocol)
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        body = self._chat_body(request) if self._api == "chat" else self._responses_body(request)
-        self._left_out.strip(body)
-        return body
+    def _body(self, request: Request, trial: Trial) -> dict[str, Any]:
+        chat = self._api == "chat"
+        return trial.strip(self._chat_body(request, trial.limit) if chat else self._responses_body(request))
 
-    def _read(self, loaded: Any, request: Request, seconds: float = 0.0) -> Response:
+    def _read(self, loaded: Any, request: Request, without: tuple[str, ...], seconds: float = 0.0) -> Response:
         read = chat_response if self._api == "chat" else _response
-        return cut(read(loaded, seconds, self._not_accepted(request)), request.sampling.stop)
+        return cut(read(loaded, seconds, not_accepted(without, request)), request.sampling.stop)
 
     async def _send(self, body: Mapping[str, Any]) -> Any:
         call = self._sdk.chat.completions if self._api == "chat" else self._sdk.responses
         reply = await call.with_raw_response.create(**body)
         return parsed(self._place.clean(reply.http_response.content))
 
-    def _not_accepted(self, request: Request) -> tuple[str, ...]:
-        s = request.sampling
-        unasked = {name for name, asked in (("seed", s.seed is not None), ("stop", s.stop)) if not asked}
-        return tuple(name for name in self._left_out.fields if name not in unasked)
-
-    def _leave_out(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
-        if self._tokens_field == "max_completion_tokens" and refuses(status, text, self._tokens_field):
-            self._tokens_field = "max_tokens"  # an older server behind the SDK
-            return True
-        return self._left_out.learn(status, text, body)
-
-    def _chat_body(self, request: Request) -> dict[str, Any]:
+    def _chat_body(self, request: Request, limit: str) -> dict[str, Any]:
         s = request.sampling
         body: dict[str, Any] = {
             "model": self._place.model,
             "messages": [{"role": m.role, "content": chat_content(m)} for m in request.messages],
             "temperature": s.temperature,
             "top_p": s.top_p,
-            self._tokens_field: s.max_tokens,
+            limit: s.max_tokens,
         }
         if s.seed is not None:
             body["seed"] = s.seed
@@ -152,9 +148,10 @@ class OpenAI:
         """Return the log-probability of each option's letter as the first token."""
         if self._api != "chat" or any(len(option) != 1 for option in request.options):
             raise no_logprobs(self._place)
+        limit = self._left_out.trial().limit
         body = {
-            **self._chat_body(Request(request.messages)),
-            self._tokens_field: 1,
+            **self._chat_body(Request(request.messages), limit),
+            limit: 1,
             "temperature": 0,
             "logprobs": True,
             "top_logprobs": 20,

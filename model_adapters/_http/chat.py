@@ -15,7 +15,8 @@ import orjson
 from harness.errors import Fatal, Rejected, Transient
 from harness.types import OptionLogprob, Request, Response
 from model_adapters._http import faults
-from model_adapters._http.faults import LeftOut, Place
+from model_adapters._http.faults import Place
+from model_adapters._http.left_out import LeftOut, Trial, not_accepted
 from model_adapters._http.reading import chat_content, chat_response, cut, letters
 
 DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop")
@@ -41,10 +42,9 @@ class Chat:
     ) -> None:
         self._place = place
         self._opens_with = opens_with
-        self._fields, self._ignored = dict(fields or {}), ignored
+        self._fields = dict(fields or {})
         self._session: aiohttp.ClientSession | None = None
-        self._left_out = LeftOut({name: name for name in DROPPABLE})
-        self._tokens_field = "max_tokens"
+        self._left_out = LeftOut({name: name for name in DROPPABLE}, ignored, "max_tokens", "max_completion_tokens")
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s or None, sock_read=None)
         self._first_byte_s = first_byte_s or None
 
@@ -52,22 +52,25 @@ class Chat:
         """Return the answer; raise one of the adapter errors."""
         if request.options:
             return await self._score(request)
+        trial = self._left_out.trial()
         while True:
-            body = self._body(request)
+            body = self._body(request, trial)
             started = time.perf_counter()
             status, data, retry_after = await self._post("/chat/completions", body)
             if status == 200:
                 seconds = time.perf_counter() - started
-                said = chat_response(faults.parsed(data), seconds, self._not_accepted(request), self._opens_with)
+                without = not_accepted(trial.fields, request)
+                said = chat_response(faults.parsed(data), seconds, without, self._opens_with)
+                trial.answered()
                 return cut(said, request.sampling.stop)
             text = faults.readable(data)
-            if self._leave_out(status, text, body):
+            if trial.refused(status, text, body):
                 continue
             if faults.filtered(status, text):
                 return Response("", stop="filter", seconds=round(time.perf_counter() - started, 4))
             raise faults.fault(status, text, retry_after, self._place)
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request, trial: Trial) -> dict[str, Any]:
         s = request.sampling
         body: dict[str, Any] = {
             **self._fields,
@@ -77,25 +80,13 @@ class Chat:
             "top_p": s.top_p,
             "top_k": s.top_k or -1,
             "repetition_penalty": s.repetition_penalty,
-            self._tokens_field: s.max_tokens,
+            trial.limit: s.max_tokens,
         }
         if s.seed is not None:
             body["seed"] = s.seed
         if s.stop:
             body["stop"] = list(s.stop)
-        self._left_out.strip(body)
-        return {name: value for name, value in body.items() if name not in self._ignored}
-
-    def _not_accepted(self, request: Request) -> tuple[str, ...]:
-        s = request.sampling
-        unasked = {name for name, asked in (("seed", s.seed is not None), ("stop", s.stop)) if not asked}
-        return tuple(name for name in dict.fromkeys((*self._ignored, *self._left_out.fields)) if name not in unasked)
-
-    def _leave_out(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
-        if "max_tokens" in body and "max_completion_tokens" in text and faults.refuses(status, text, "max_tokens"):
-            self._tokens_field = "max_completion_tokens"
-            return True
-        return self._left_out.learn(status, text, body)
+        return trial.strip(body)
 
     async def _post(self, path: str, body: Mapping[str, Any]) -> tuple[int, bytes, float | None]:
         session = self._session or self._open()

@@ -225,26 +225,3 @@ def refuses(status: int, text: str, name: str) -> bool:
     if status not in (400, 422) or _TOO_LONG.search(text) or not _REFUSES.search(text):
         return False
     return bool(re.search(rf"\b{name}\b", text))
-
-
-class LeftOut:
-    """The sampling fields that a provider does not take, learnt from its refusals; `names` maps its name to ours."""
-
-    def __init__(self, names: Mapping[str, str], known: tuple[str, ...] = ()) -> None:
-        self._names = names
-        self._dropped: tuple[str, ...] = ()
-        self.fields = known
-
-    def strip(self, body: dict[str, Any]) -> None:
-        """Take the refused fields out of a request's body."""
-        for name in self._dropped:
-            body.pop(name, None)
-
-    def learn(self, status: int, text: str, body: Mapping[str, Any]) -> bool:
-        """Tell whether the error names fields that can be left out; from now on they are."""
-        named = [name for name in self._names if name in body and refuses(status, text, name)]
-        if len(named) > 1 and "both" in text:
-            named = named[-1:]  # either of two is welcome: the later of our list gives way
-        self._dropped = tuple(dict.fromkeys((*self._dropped, *named)))
-        self.fields = tuple(dict.fromkeys((*self.fields, *(self._names[name] for name in named))))
-        return bool(named)

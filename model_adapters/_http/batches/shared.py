@@ -11,7 +11,8 @@ import orjson
 from harness.errors import AdapterError, Fatal, RateLimited, Rejected, TooLong, Transient
 from harness.types import Failure, FailureKind, Request, Response
 from model_adapters._http import faults
-from model_adapters._http.faults import LeftOut, Place, fault, filtered, message, parsed
+from model_adapters._http.faults import Place, fault, filtered, message, parsed
+from model_adapters._http.left_out import LeftOut
 from model_adapters._http.reading import mapping
 from model_adapters._http.sdk import refused, translated
 
