@@ -8,10 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli import parser
+from harness.cli.hints import HINTS, hint
 from tests.support.sides import Call, replayed
 
 WRONG: Sequence[tuple[str, str]] = (
     ("run --modle guess --tasks own", "unknown option --modle. Did you mean --model?"),
+    (
+        "run --model vllm/x --tasks own --serve",
+        "unknown option --serve. Here it is --model-arg serve=true, with --model vllm/",
+    ),
+    ("gate --baseline RUN --model vllm/x --serve", "unknown option --serve. Here it is --model-arg serve=true"),
+    ("run --model guess --tasks own --num_fewshot 5", "unknown option --num_fewshot. Here it is --shots K."),
+    ("run --model guess --tasks own --batch_size 8", "--batch_size. Here it is --concurrency N where a server answers"),
+    ("run --model guess --tasks own --model_args a=1", "--model_args. Here it is --model-arg KEY=VALUE, once for each"),
+    ("run --model guess --tasks own --api-key=sk-1", "unknown option --api-key. Here it is --key-env VARIABLE"),
+    ("compare RUN RUN --num_fewshot 5", "unknown option --num_fewshot.\n"),
     ("run --model guess --tasks own --ask leter", "unknown value 'leter'. Did you mean letter?"),
     ("run --model guess --tasks own --language de", "Choose one of: zh, en"),
     ("run --model guess --tasks own --seed 1.5", "'1.5' is no whole number"),
@@ -51,6 +63,14 @@ WRONG: Sequence[tuple[str, str]] = (
     ("--versio", "unknown option --versio. Did you mean --version?"),
     ("comapre a b", "Did you mean compare?"),
 )
+
+
+def test_every_hint_names_an_option_of_run() -> None:
+    [commands] = [action for action in parser()._actions if isinstance(action.choices, dict)]
+    known = commands.choices["run"]._option_string_actions  # type: ignore[index]
+    for option, said in HINTS.items():
+        assert option not in known, "what is an option here needs no hint"
+        assert hint(option.replace("-", "_").replace("__", "--", 1), known) == f" Here it is {said}."
 
 
 @pytest.fixture
