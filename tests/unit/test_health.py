@@ -24,6 +24,9 @@ def clock() -> Clock:
     return Clock()
 
 
+UNIFORM = random.uniform
+
+
 @pytest.fixture(autouse=True)
 def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda _low, _high: 1.0)
@@ -57,6 +60,19 @@ def test_one_that_is_left_alone_with_its_bad_luck_does_not_hold_up_the_end_of_a_
     found = waits(clock, health, 20, others=0, limits=Limits(patience=120))
     assert sum(found[:4]) < 5, "nobody else is there to show that the provider is well"
     assert max(found) == 10, "but if it goes on, it is tried ever less"
+
+
+def test_the_waits_of_many_requests_spread_so_that_they_do_not_come_back_all_at_once(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a thousand first waits of 8 s each tenth of 4 to 12 s gets a hundred; 50 is more than five standard deviations away."""
+    monkeypatch.setattr(random, "uniform", UNIFORM)
+    random.seed(0)
+    limits = Limits(backoff=8.0, longest_backoff=8.0)
+    found = [waits(clock, Health(clock), 1, others=1, limits=limits)[0] for _ in range(1000)]
+    assert all(4 <= wait <= 12 for wait in found)
+    tenths = [sum(4 + 0.8 * n <= wait < 4.8 + 0.8 * n for wait in found) for n in range(10)]
+    assert min(tenths) > 50 and max(tenths) < 150, tenths
 
 
 def test_waits_double_after_slow_down_whoever_else_is_answered(clock: Clock) -> None:
