@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,9 +24,11 @@ from model_adapters._http import (
     Chat,
     Place,
     endpoint,
+    is_like_a_key,
     loopback,
     message,
     refused_key,
+    secrets,
     server_place,
 )
 
@@ -141,15 +144,27 @@ def _further(model: str, body: str) -> dict[str, Any]:
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise UsageError(f"server/{model}: body={body} is no JSON: {error}") from None
+        raise UsageError(f"server/{model}: body is no JSON: {error}") from None
     if not isinstance(fields, dict):
-        raise UsageError(f'server/{model}: body={body} is no JSON object; example: {{"reasoning_effort": "low"}}')
+        raise UsageError(
+            f'server/{model}: body={_shown(body)} is no JSON object; example: {{"reasoning_effort": "low"}}'
+        )
+    keys = list(dict.fromkeys(secrets(fields)))
+    if keys:
+        raise UsageError(
+            f"server/{model}: body holds a key ({', '.join(map(_shown, keys))}); body stands in the run's files. {KEY_WAYS}"
+        )
     taken = sorted(set(fields) & set(OURS))
     if taken:
         raise UsageError(
             f"server/{model}: body sets {', '.join(taken)}, which a run's own options say (tcm-eval run --help)"
         )
     return fields
+
+
+def _shown(body: str) -> str:
+    """Return what was given as `body`, shortened, without what may be a key in it."""
+    return "..." if any(is_like_a_key(word) for word in re.split(r"[^-\w.]+", body)) else body[:200]
 
 
 def _ignored(model: str, ignores: str) -> tuple[str, ...]:

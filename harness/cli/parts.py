@@ -10,7 +10,6 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from harness.cli.hints import hint
 from harness.tables import FORMS
 
 if TYPE_CHECKING:
@@ -41,8 +40,7 @@ class Parser(argparse.ArgumentParser):
             option = word.partition("=")[0]
             if option.startswith("--") and " " not in option and option not in self._option_string_actions:
                 close = get_close_matches(option, self._option_string_actions, n=1, cutoff=0.5)
-                meant = f" Did you mean {close[0]}?" if close else ""
-                self.error(f"unknown option {option}.{hint(option, self._option_string_actions) or meant}")
+                self.error(f"unknown option {option}." + (f" Did you mean {close[0]}?" if close else ""))
         return super().parse_known_args(args, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -242,8 +240,8 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for pair in args.model_arg:
         key, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"--model-arg {pair}: expected KEY=VALUE")
+        if not equals or not key.isidentifier():
+            raise UsageError("--model-arg: expected KEY=VALUE")  # not shown: it may be a provider's key
         settings[key] = _value(value)
     settings.update({name: value for name in ("base_url", "key_env") if (value := getattr(args, name)) is not None})
     return settings

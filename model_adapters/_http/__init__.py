@@ -9,6 +9,7 @@ from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protoc
 from model_adapters._http.chat import DROPPABLE, Chat, no_logprobs
 from model_adapters._http.faults import (
     KEY_WAYS,
+    LeftOut,
     Place,
     fault,
     filtered,
@@ -16,9 +17,18 @@ from model_adapters._http.faults import (
     parsed,
     readable,
     refused_key,
+    refuses,
 )
-from model_adapters._http.keys import SERVER_URL, Own, endpoint, loopback, own_place, server_place
-from model_adapters._http.left_out import LeftOut, Trial, not_accepted
+from model_adapters._http.keys import (
+    SERVER_URL,
+    Own,
+    endpoint,
+    is_like_a_key,
+    loopback,
+    own_place,
+    secrets,
+    server_place,
+)
 from model_adapters._http.reading import (
     chat_content,
     chat_response,
@@ -30,7 +40,7 @@ from model_adapters._http.reading import (
     named,
     text_of,
 )
-from model_adapters._http.sdk import client, refused, translated
+from model_adapters._http.sdk import Refused, client, refused, translated
 
 __all__ = [
     "DROPPABLE",
@@ -43,7 +53,7 @@ __all__ = [
     "Own",
     "Place",
     "Protocol",
-    "Trial",
+    "Refused",
     "chat_content",
     "chat_response",
     "client",
@@ -53,18 +63,20 @@ __all__ = [
     "endpoint",
     "fault",
     "filtered",
+    "is_like_a_key",
     "letters",
     "loopback",
     "mapping",
     "message",
     "named",
     "no_logprobs",
-    "not_accepted",
     "own_place",
     "parsed",
     "readable",
     "refused",
     "refused_key",
+    "refuses",
+    "secrets",
     "server_place",
     "text_of",
     "translated",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import UsageError
@@ -124,15 +126,54 @@ def loopback(url: str) -> bool:
 def stated_key(key_env: str | None, key_file: str | None) -> str | None:
     """Return the key of the named file or variable, None when neither is named; raise UsageError when it cannot be had."""
     if key_file is not None:
+        if is_like_a_key(key_file) and not Path(key_file).exists():
+            raise UsageError("key_file takes the path of a file of mode 600 that holds the key, not the key itself")
         return _from_file(Path(key_file).expanduser())
     if key_env is None:
         return None
     if not key_env.isidentifier():
         raise UsageError("--key-env takes the name of an environment variable, not the key itself")
     key = os.environ.get(key_env)
-    if not key:
+    if key:
+        return key
+    if _VARIABLE.fullmatch(key_env) and not is_like_a_key(key_env):
         raise UsageError(f"the environment variable {key_env}, named for the key, is not set")
-    return key
+    raise UsageError(  # what stands there may be the key itself
+        "--key-env takes the name of an environment variable, not the key itself, and no variable of the name given is set"
+    )
+
+
+_VARIABLE = re.compile(r"[A-Z]{2,12}\d{0,2}(?:_[A-Z]{0,12}\d{0,2})*")
+"""A name as people give it to a variable; whatever else was given may be a key, and is not shown."""
+_LIKE_A_KEY = re.compile(
+    r"[Bb]earer\s+\S{12,}|(?:sk[-_]|[pr]k_|xai-|gsk_|hf_|ghp_|github_pat_|AIza|AKIA|ya29\.|eyJ)(?=\S*\d)\S{12,}"
+)
+
+
+def is_like_a_key(text: str) -> bool:
+    """Tell whether a text begins as providers' keys do: what was typed in the wrong place is neither kept nor shown."""
+    return bool(_LIKE_A_KEY.match(text.strip()))
+
+
+_SECRET = re.compile(r"(?:^|_)(?:api_?key|key|token|secret|password|passwd|authorization|credentials?)$")
+
+
+def secrets(value: Any, name: str = "") -> Iterator[str]:
+    """Yield the names of all fields in a JSON value that hold a key: called as keys are, with a text in them, or beginning as keys do."""
+    if isinstance(value, Mapping):
+        for below, inner in value.items():
+            yield from secrets(inner, str(below))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from secrets(inner, name)
+    elif isinstance(value, str) and value:
+        plain = re.sub(r"(?<=[a-z])(?=[A-Z])|[-.\s]+", "_", name).lower()
+        if is_like_a_key(value) or (_SECRET.search(plain) and plain not in _NO_SECRET):
+            yield name
+
+
+_NO_SECRET = ("prompt_cache_key",)
+"""Fields that are called as keys are and hold none."""
 
 
 def _from_file(path: Path) -> str:

@@ -182,8 +182,64 @@ def test_a_key_is_hidden_however_json_writes_it(key: str) -> None:
         assert json.loads(place.clean(body))["a"] == "x[key]y"
 
 
+TYPED = (
+    "sk-planted-9f8e7d",
+    "AIzaSyD_planted0123456789",
+    "gsk_planted0123456789",
+    "AKIAIOSFODNN7PLANTED",
+    "f3a9planted0123",
+)
+
+
 @pytest.mark.parametrize("provider", ["openai", "server"])
-def test_a_key_in_place_of_its_variables_name_is_refused_and_not_repeated(provider: str) -> None:
+@pytest.mark.parametrize("key", TYPED)
+def test_a_key_in_place_of_its_variables_name_is_refused_and_not_repeated(provider: str, key: str) -> None:
+    """Google's and Groq's keys could be names of variables."""
     with pytest.raises(UsageError, match="the name of an environment variable, not the key") as caught:
-        get_adapter(provider)("some-model", base_url="http://127.0.0.1:9/v1", key_env=KEY)
-    assert KEY not in str(caught.value)
+        get_adapter(provider)("some-model", base_url="http://127.0.0.1:9/v1", key_env=key)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", TYPED[:4])
+def test_a_key_in_place_of_its_files_name_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(UsageError, match="not the key itself") as caught:
+        get_adapter("server")("some-model", base_url="http://127.0.0.1:9/v1", key_file=key)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"api_key": "planted"},
+        {"apiKey": "planted"},
+        {"API-KEY": "planted"},
+        {"x_access_token": "planted"},
+        {"headers": {"Authorization": "Basic planted"}},
+        {"extra": [{"client_secret": "planted"}]},
+        {"api_keys": ["sk-planted-9f8e7d"]},
+        {"passwd": ["planted"]},
+        {"user": "Bearer planted-9f8e7d"},
+    ],
+)
+def test_a_key_among_the_further_fields_is_refused_and_not_repeated(body: dict[str, Any]) -> None:
+    """They stand in the manifest, and so does whatever is in them."""
+    with pytest.raises(UsageError, match="body holds a key") as caught:
+        get_adapter("server")("mock", base_url="http://127.0.0.1:9/v1", body=json.dumps(body), check=False)
+    assert "planted" not in str(caught.value)
+    with pytest.raises(UsageError, match="body is no JSON") as caught:
+        get_adapter("server")("mock", base_url="http://127.0.0.1:9/v1", body=json.dumps(body) + "}", check=False)
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"thinking": {"type": "disabled", "token_budget": 7}, "skip_special_tokens": False, "stop_token_ids": [1]},
+        {"max_thinking_tokens": 7, "prompt_cache_key": "tcm", "return_tokens_as_token_ids": True, "add_token": True},
+        {"response_format": {"json_schema": {"properties": {"key": {"type": "string"}}, "required": ["key"]}}},
+        {"chat_template": "skip_special_tokens_of_2", "user": "sk-7"},
+    ],
+)
+def test_further_fields_that_only_sound_like_keys_are_taken(body: dict[str, Any]) -> None:
+    model = get_adapter("server")("mock", base_url="http://127.0.0.1:9/v1", body=json.dumps(body), check=False)
+    assert json.loads(dict(model.identity)["body"]) == body

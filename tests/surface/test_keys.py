@@ -157,6 +157,27 @@ def test_a_key_file_of_mode_600_is_used_and_another_mode_refused(
     assert not leaks(tmp_path, out, err)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--model-arg", KEY),
+        ("--model-arg", f"key_file={KEY}"),
+        ("--model-arg", f'body={{"api_key": "{KEY}"}}'),
+        ("--model-arg", f'body={{"user": "{KEY}"}}'),
+        ("--key-env", KEY),
+    ],
+)
+def test_a_key_typed_into_the_command_line_is_refused_and_neither_kept_nor_repeated(
+    tcm_eval: Call, suite_of_six: Path, tmp_path: Path, words: tuple[str, str]
+) -> None:
+    with serving(lambda _s, _n: said("答案：A")) as server:
+        asking = ["run", "--model", "server/mock", "--base-url", server.url, "--tasks", "own"]
+        asking += ["--task-path", str(tmp_path / "own"), "--output", str(tmp_path / "out")]
+        code, out, err = tcm_eval(*asking, *words)
+        assert code == 2 and not server.seen, err
+    assert not leaks(tmp_path, out, err)
+
+
 @ALL
 def test_a_redirect_to_another_host_does_not_carry_the_key(
     tcm_eval: Call, suite_of_six: Path, tmp_path: Path, protocol: Protocol
