@@ -10,6 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from harness.cli.hints import hint
 from harness.tables import FORMS
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Parser(argparse.ArgumentParser):
             option = word.partition("=")[0]
             if option.startswith("--") and " " not in option and option not in self._option_string_actions:
                 close = get_close_matches(option, self._option_string_actions, n=1, cutoff=0.5)
-                self.error(f"unknown option {option}." + (f" Did you mean {close[0]}?" if close else ""))
+                meant = f" Did you mean {close[0]}?" if close else ""
+                self.error(f"unknown option {option}.{hint(option, self._option_string_actions) or meant}")
         return super().parse_known_args(args, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -9,7 +9,6 @@ from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protoc
 from model_adapters._http.chat import DROPPABLE, Chat, no_logprobs
 from model_adapters._http.faults import (
     KEY_WAYS,
-    LeftOut,
     Place,
     fault,
     filtered,
@@ -17,7 +16,6 @@ from model_adapters._http.faults import (
     parsed,
     readable,
     refused_key,
-    refuses,
 )
 from model_adapters._http.keys import (
     SERVER_URL,
@@ -29,6 +27,7 @@ from model_adapters._http.keys import (
     secrets,
     server_place,
 )
+from model_adapters._http.left_out import LeftOut, Trial, not_accepted
 from model_adapters._http.reading import (
     chat_content,
     chat_response,
@@ -40,7 +39,7 @@ from model_adapters._http.reading import (
     named,
     text_of,
 )
-from model_adapters._http.sdk import Refused, client, refused, translated
+from model_adapters._http.sdk import client, refused, translated
 
 __all__ = [
     "DROPPABLE",
@@ -53,7 +52,7 @@ __all__ = [
     "Own",
     "Place",
     "Protocol",
-    "Refused",
+    "Trial",
     "chat_content",
     "chat_response",
     "client",
@@ -70,12 +69,12 @@ __all__ = [
     "message",
     "named",
     "no_logprobs",
+    "not_accepted",
     "own_place",
     "parsed",
     "readable",
     "refused",
     "refused_key",
-    "refuses",
     "secrets",
     "server_place",
     "text_of",
