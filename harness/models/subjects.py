@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -193,7 +194,7 @@ def _more_ways_out(entry: Entry) -> str:
         lines += [f"put its checkpoint, or a link to it, at {checkpoint(name)}{'' if found else f'. {entry.notes}'}"]
     needs = [need.strip() for way in entry.ways for need in way.needs.split(",")]
     for repository in dict.fromkeys(need.removeprefix("hub:") for need in needs if need.startswith("hub:")):
-        lines += [f"fetch its weights once, where there is a network: hf download {repository}"]
+        lines += [f"fetch its weights{_size(repository)}, which an alias never does unasked: hf download {repository}"]
     if any(way.provider == "hf" for way in entry.ways):
         lines += ["name any checkpoint's folder on this machine: --model hf/FOLDER"]
     lines += [
@@ -202,6 +203,12 @@ def _more_ways_out(entry: Entry) -> str:
         if need.startswith("env:")
     ]
     return "".join(f"  - {line}\n" for line in lines)
+
+
+def _size(repository: str) -> str:
+    """Return about how large weights are whose name says how many billions of parameters they have, at two bytes each; else nothing."""
+    found = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)B(?![A-Za-z])", repository)
+    return f" (some {2 * float(found[1]):.0f} GB, if two bytes a parameter)" if found else ""
 
 
 def _own_settings(way: Way, stated: Mapping[str, Any]) -> Mapping[str, Any]:

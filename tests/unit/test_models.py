@@ -93,6 +93,7 @@ def test_the_newest_local_checkpoint_comes_first_and_without_any_the_ways_out_ar
         "--base-url http://127.0.0.1:8000/v1",
         "tcm-eval train ladder-base-paper | ladder-base-authors",
         str(checkpoint("ladder-base")),
+        "fetch its weights (some 14 GB, if two bytes a parameter), which an alias never does unasked: "
         "hf download ashuai81/Qwen2.5-7B-CTM",
         "--model hf/FOLDER",
         "tcm-eval models list",
