@@ -25,6 +25,7 @@ from model_adapters._http import (
     cut,
     endpoint,
     filtered,
+    ignored,
     mapping,
     named,
     no_logprobs,
@@ -50,19 +51,22 @@ class Anthropic:
 
     metered = True
 
-    def __init__(self, sdk: Any, place: Place, thinking: int | None, *, in_body: bool) -> None:
+    def __init__(
+        self, sdk: Any, place: Place, thinking: int | None, ignores: tuple[str, ...], *, in_body: bool
+    ) -> None:
         self.name = f"anthropic/{place.model}"
         self.identity: Mapping[str, str] = {
             "provider": "anthropic",
             "model": place.model,
             "endpoint": endpoint(place.url),
             **({"thinking": str(thinking or "adaptive")} if thinking is not None else {}),
+            **({"ignores": ",".join(ignores)} if ignores else {}),
         }
         self._sdk, self._place, self._thinking = sdk, place, thinking
         accepted = inspect.signature(sdk.messages.create).parameters
         lacking = tuple(ours for theirs, ours in SAMPLING.items() if theirs not in accepted)
         self._lacking = tuple(theirs for theirs in SAMPLING if theirs not in accepted)
-        self._left_out = LeftOut(SAMPLING, ("seed", "repetition_penalty", *(() if in_body else lacking)))
+        self._left_out = LeftOut(SAMPLING, ("seed", "repetition_penalty", *ignores, *(() if in_body else lacking)))
 
     async def generate(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
@@ -179,6 +183,7 @@ def build(
     key_file: str | None = None,
     thinking: int | None = None,
     sampling_in_body: bool = False,
+    ignores: str = "",
     connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
 ) -> Anthropic:
@@ -187,10 +192,12 @@ def build(
     The key is ANTHROPIC_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets
     only a key that was named so. `thinking` is the budget in tokens, 0 for adaptive thinking. `sampling_in_body` sends temperature,
     top_p and top_k even where the SDK has no argument for them (older models take them); what the API refuses is left out then too.
+    `ignores` names sampling fields, separated by commas, that the model does not take: they are left out and recorded as not accepted.
     Raises UsageError without a key or for a wrong setting, Fatal without the package.
     """
     if thinking is not None and thinking < 0:
         raise UsageError(f"anthropic/{model}: thinking={thinking} is no number of tokens")
+    fixed = ignored(f"anthropic/{model}", ignores)
     place = own_place(model, base_url, OWN, key_env, key_file)
     try:
         import anthropic
@@ -201,4 +208,4 @@ def build(
         sdk = anthropic.AsyncAnthropic(
             api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
         )
-    return Anthropic(sdk, place, thinking, in_body=sampling_in_body)
+    return Anthropic(sdk, place, thinking, fixed, in_body=sampling_in_body)

@@ -21,6 +21,7 @@ from model_adapters._http import (
     count,
     cut,
     endpoint,
+    ignored,
     mapping,
     named,
     no_logprobs,
@@ -52,16 +53,17 @@ class Google:
 
     metered = True
 
-    def __init__(self, sdk: Any, http: Any, place: Place, thinking: int | None) -> None:
+    def __init__(self, sdk: Any, http: Any, place: Place, thinking: int | None, ignores: tuple[str, ...]) -> None:
         self.name = f"google/{place.model}"
         self.identity: Mapping[str, str] = {
             "provider": "google",
             "model": place.model,
             "endpoint": endpoint(place.url),
             **({"thinking": str(thinking)} if thinking is not None else {}),
+            **({"ignores": ",".join(ignores)} if ignores else {}),
         }
         self._sdk, self._http, self._place, self._thinking = sdk, http, place, thinking
-        self._left_out = LeftOut(FIELDS, ("repetition_penalty",))
+        self._left_out = LeftOut(FIELDS, ("repetition_penalty", *ignores))
 
     async def generate(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
@@ -174,15 +176,18 @@ def build(
     key_env: str | None = None,
     key_file: str | None = None,
     thinking: int | None = None,
+    ignores: str = "",
     connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
 ) -> Google:
     """Return the Gemini model `model`.
 
     The key is GEMINI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
-    a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides). Raises UsageError without a key,
-    Fatal without the package.
+    a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides). `ignores` names
+    sampling fields, separated by commas, that the model does not take: they are left out and recorded as not accepted. Raises UsageError
+    without a key or for a wrong setting, Fatal without the package.
     """
+    fixed = ignored(f"google/{model}", ignores)
     place = own_place(model, base_url, OWN, key_env, key_file)
     try:
         from google import genai
@@ -194,4 +199,4 @@ def build(
     )
     with OWN.unseen(place.url):
         sdk = genai.Client(api_key=place.key or "none", vertexai=False, http_options=options)
-    return Google(sdk, http, place, thinking)
+    return Google(sdk, http, place, thinking, fixed)

@@ -27,6 +27,7 @@ from model_adapters._http import (
     data_url,
     endpoint,
     filtered,
+    ignored,
     letters,
     mapping,
     named,
@@ -50,7 +51,7 @@ class OpenAI:
 
     metered = True
 
-    def __init__(self, sdk: Any, place: Place, api: str, effort: str | None) -> None:
+    def __init__(self, sdk: Any, place: Place, api: str, effort: str | None, ignores: tuple[str, ...]) -> None:
         self.name = f"openai/{place.model}"
         self.identity: Mapping[str, str] = {
             "provider": "openai",
@@ -58,13 +59,14 @@ class OpenAI:
             "endpoint": endpoint(place.url),
             "api": api,
             **({"reasoning_effort": effort} if effort else {}),
+            **({"ignores": ",".join(ignores)} if ignores else {}),
         }
         self._sdk, self._place, self._api, self._effort = sdk, place, api, effort
-        self._left_out = (
-            LeftOut(CHAT, ("top_k", "repetition_penalty"), "max_completion_tokens", "max_tokens")  # older servers' name
-            if api == "chat"
-            else LeftOut(RESPONSES, ("top_k", "repetition_penalty", "seed", "stop"))
-        )
+        if api == "chat":
+            known = ("top_k", "repetition_penalty", *ignores)
+            self._left_out = LeftOut(CHAT, known, "max_completion_tokens", "max_tokens")  # older servers' name
+        else:
+            self._left_out = LeftOut(RESPONSES, ("top_k", "repetition_penalty", "seed", "stop", *ignores))
 
     async def generate(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
@@ -237,17 +239,20 @@ def build(
     key_file: str | None = None,
     api: str = "chat",
     reasoning_effort: str | None = None,
+    ignores: str = "",
     connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
 ) -> OpenAI:
     """Return the OpenAI model `model`.
 
     The key is OPENAI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
-    a key that was named so. `api` is chat or responses; `reasoning_effort` is sent when given. Time-outs are seconds, 0 for none.
-    Raises UsageError without a key or for a wrong setting, Fatal without the package.
+    a key that was named so. `api` is chat or responses; `reasoning_effort` is sent when given. `ignores` names sampling
+    fields, separated by commas, that the model does not take: they are left out and recorded as not accepted. Time-outs are seconds,
+    0 for none. Raises UsageError without a key or for a wrong setting, Fatal without the package.
     """
     if api not in APIS:
         raise UsageError(f"openai/{model}: api={api} is none of {', '.join(APIS)}")
+    fixed = ignored(f"openai/{model}", ignores)
     place = own_place(model, base_url, OWN, key_env, key_file)
     try:
         import openai
@@ -258,4 +263,4 @@ def build(
         sdk = openai.AsyncOpenAI(
             api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
         )
-    return OpenAI(sdk, place, api, reasoning_effort)
+    return OpenAI(sdk, place, api, reasoning_effort, fixed)

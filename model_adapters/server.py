@@ -24,6 +24,7 @@ from model_adapters._http import (
     Chat,
     Place,
     endpoint,
+    ignored,
     is_like_a_key,
     loopback,
     message,
@@ -112,14 +113,14 @@ def build(
             f"server/{model}: where is the server? Give --base-url, for example --base-url http://127.0.0.1:8000/v1"
         )
     place = server_place(model, given, key_env, key_file)
-    fields, ignored = _further(model, body), _ignored(model, ignores)
+    fields, fixed = _further(model, body), ignored(f"server/{model}", ignores)
     asked = {
         "opens_with": opens_with,
         "body": orjson.dumps(fields, option=orjson.OPT_SORT_KEYS).decode() if fields else "",
     }
-    asked |= {"ignores": ",".join(ignored)}
+    asked |= {"ignores": ",".join(fixed)}
     served, listed = asyncio.run(_served(place)) if check else (None, None)
-    chat = Chat(place, opens_with, connect_timeout, first_byte_timeout, fields, ignored)
+    chat = Chat(place, opens_with, connect_timeout, first_byte_timeout, fields, fixed)
     return Server(place, chat, served, listed, {name: value for name, value in asked.items() if value})
 
 
@@ -165,15 +166,6 @@ def _further(model: str, body: str) -> dict[str, Any]:
 def _shown(body: str) -> str:
     """Return what was given as `body`, shortened, without what may be a key in it."""
     return "..." if any(is_like_a_key(word) for word in re.split(r"[^-\w.]+", body)) else body[:200]
-
-
-def _ignored(model: str, ignores: str) -> tuple[str, ...]:
-    """Return the sampling fields that the server ignores, in our order; raise UsageError for a name that is none."""
-    named = [name.strip() for name in ignores.split(",") if name.strip()]
-    for name in named:
-        if name not in DROPPABLE:
-            raise unknown(f"sampling field in ignores of server/{model}", name, DROPPABLE)
-    return tuple(name for name in DROPPABLE if name in named)
 
 
 async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:

@@ -6,7 +6,7 @@ The one module that adapters may import from each other's side; importing it bri
 from __future__ import annotations
 
 from model_adapters._http.batches import AnthropicBatches, OpenAIBatches, Protocol
-from model_adapters._http.chat import DROPPABLE, Chat, no_logprobs
+from model_adapters._http.chat import Chat, no_logprobs
 from model_adapters._http.faults import (
     KEY_WAYS,
     Place,
@@ -27,7 +27,7 @@ from model_adapters._http.keys import (
     secrets,
     server_place,
 )
-from model_adapters._http.left_out import LeftOut, Trial, not_accepted
+from model_adapters._http.left_out import DROPPABLE, LeftOut, Trial, ignored, not_accepted
 from model_adapters._http.reading import (
     chat_content,
     chat_response,
@@ -62,6 +62,7 @@ __all__ = [
     "endpoint",
     "fault",
     "filtered",
+    "ignored",
     "is_like_a_key",
     "letters",
     "loopback",

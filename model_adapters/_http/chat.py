@@ -16,11 +16,8 @@ from harness.errors import Fatal, Rejected, Transient
 from harness.types import OptionLogprob, Request, Response
 from model_adapters._http import faults
 from model_adapters._http.faults import Place
-from model_adapters._http.left_out import LeftOut, Trial, not_accepted
+from model_adapters._http.left_out import DROPPABLE, LeftOut, Trial, not_accepted
 from model_adapters._http.reading import chat_content, chat_response, cut, letters
-
-DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop")
-"""What may be left out where it is refused. Never the token limit: an answer without one could cost anything."""
 
 
 class Chat:

@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness.errors import unknown
 from harness.types import Request
 from model_adapters._http.faults import refuses
+
+DROPPABLE = ("temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop")
+"""What may be left out where it is refused. Never the token limit: an answer without one could cost anything."""
 
 _PARAM = re.compile(r'"param":\s*"([^"\\]+)"')
 
@@ -102,6 +106,15 @@ def _held(body: Mapping[str, Any]) -> Iterator[str]:
         yield name
         if isinstance(value, Mapping):
             yield from (f"{name}.{inner}" for inner in value)
+
+
+def ignored(model: str, ignores: str) -> tuple[str, ...]:
+    """Return the sampling fields that `ignores` names, in our order; raise UsageError for a name that is none."""
+    named = [name.strip() for name in ignores.split(",") if name.strip()]
+    for name in named:
+        if name not in DROPPABLE:
+            raise unknown(f"sampling field in ignores of {model}", name, DROPPABLE)
+    return tuple(name for name in DROPPABLE if name in named)
 
 
 def not_accepted(fields: tuple[str, ...], request: Request) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import AdapterError, Rejected
+from harness.errors import AdapterError, Rejected, UsageError
+from harness.models.aliases import entries
 from harness.types import Message, Request, Response, Sampling
 from tests.adapters.sdk import ASK, KEY, built
 from tests.support.chat_server import ChatServer, Reply, Seen, serving
@@ -202,3 +203,34 @@ def test_a_seed_that_was_refused_once_is_not_called_refused_where_none_is_asked_
                     await model.aclose()
 
             assert ["seed" in answer.not_accepted for answer in asyncio.run(go())] == [True, False]
+
+
+# ------------------------------------------------------------------ what is known before it is asked
+
+
+@every_protocol
+def test_what_a_model_is_known_not_to_take_is_never_sent_and_is_recorded(protocol: Protocol) -> None:
+    with serving(lambda _s, _n: protocol.answer("好")) as server:
+        model = built(server, protocol, ignores="top_p, temperature")
+
+        async def go() -> Response:
+            try:
+                answer: Response = await model.generate(ASK)
+            finally:
+                await model.aclose()
+            return answer
+
+        answer = asyncio.run(go())
+        [post] = server.posts()
+        assert not any(has(post, name) for name in ("temperature", "top_p", "topP"))
+        assert {"temperature", "top_p"} <= set(answer.not_accepted)
+        assert len(set(answer.not_accepted)) == len(answer.not_accepted)
+        assert model.identity["ignores"] == "temperature,top_p"
+        with pytest.raises(UsageError, match="Did you mean: temperature"):
+            built(server, protocol, ignores="temprature")
+
+
+@pytest.mark.parametrize("alias", ["gpt-5", "gpt-6.1-sol", "kimi-k3", "kimi-k2.6"])
+def test_an_alias_of_a_model_with_a_fixed_temperature_never_sends_one(alias: str) -> None:
+    [way] = entries()[alias].ways
+    assert "temperature" in str(way.settings["ignores"]) and "top_p" in str(way.settings["ignores"])
