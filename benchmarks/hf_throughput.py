@@ -2,6 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/hf_throughput.py [--items 64] [--tokens 32] [--batch 16] [--model FOLDER]
         [--hidden 256] [--layers 4] [--lm-eval PYTHON] [--output TABLE.md]
+    python benchmarks/hf_throughput.py --device cuda --dtype bfloat16 --shape 7b --batch 1,32,256
 
 The same small model (random weights, made on the spot, unless --model names a folder), the same prompts of 20 to 200 characters, greedy,
 float32. Two jobs: writing answers, and scoring four options of each prompt by log-probability. The plain loop asks one prompt at a
@@ -9,12 +10,15 @@ time, and scores each option with a forward pass of its own. `--lm-eval` is the 
 and transformers; it gets the rendered prompts, the same batch size, and no task machinery. Loading is not counted, nor is one
 short warm-up of each side. Prints a Markdown table of wall and CPU seconds; exit status 1 when a text or a score differs from the
 plain loop's (1e-4 for scores).
+
+With `--shape` (tiny, or 7b for Qwen2.5-7B's) the model is made in that shape on the device, and tokens/s are measured at each batch size, beside plain `generate`
+with the same batches (see hf_rates.py). 7b in bfloat16 has 15 GB of weights, on the disk under TMPDIR too. There the exit status is 1 only
+where texts differ in float32 on a CPU: in narrower types and on GPUs a near tie may fall either way.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import platform
 import random
@@ -30,8 +34,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness.engine import WINDOW, Batched, Limits, Todo, run
-from harness.types import Choice, Job, Message, Record, Request, Response, Sample, Sampling
+from benchmarks import hf_rates
+from benchmarks.hf_rates import through_engine
+from harness.types import Message, Request, Sampling
 from model_adapters import hf
 from tests.adapters.tiny import CORPUS, make_checkpoint
 
@@ -85,28 +90,12 @@ def timed(work: Callable[[], Any]) -> tuple[Any, tuple[float, float]]:
 def ours(folder: Path, prompts: Sequence[str], tokens: int, batch: int) -> Side:
     """The adapter, driven by the engine as in a run; requests arrive unsorted."""
 
-    def asked(options: tuple[str, ...], budget: int) -> list[Response]:
-        found: dict[str, Response] = {}
-
-        def keep(record: Record, _job: Job) -> None:
-            assert isinstance(record.outcome, Response), record.outcome
-            found[record.sample] = record.outcome
-
-        def job(number: int, prompt: str) -> Job:
-            request = Request((Message("user", prompt),), Sampling(max_tokens=budget), options)
-            return Job(Sample(str(number), "bench", {}, Choice(frozenset("A"))), lambda done: None if done else request)
-
-        todo = (Todo(job(number, prompt)) for number, prompt in enumerate(prompts))
-        limits = Limits(in_flight=WINDOW * batch, timeout=3600)
-        # `aclose` gives the model back, so that each job has its own copy.
-        asyncio.run(run(Batched(models.pop()), todo, limits, keep, "bench"))
-        return [found[str(number)] for number in range(len(prompts))]
-
     models = [hf.build(str(folder), device="cpu", batch=batch) for _ in range(2)]
     for model in models:
         model.generate_batch([Request((Message("user", prompts[0]),), Sampling(max_tokens=2))])
-    written, writing = timed(lambda: asked((), tokens))
-    scored, scoring = timed(lambda: asked(OPTIONS, 1))
+    # the engine closes the model, so that each job has its own copy
+    written, writing = timed(lambda: through_engine(models.pop(), prompts, (), tokens))
+    scored, scoring = timed(lambda: through_engine(models.pop(), prompts, OPTIONS, 1))
     scores = [float(o.total or 0.0) for one in scored for o in one.logprobs or ()]
     return Side(f"tcm-eval hf, batch {batch}", [one.text for one in written], scores, writing, scoring)
 
@@ -196,27 +185,59 @@ def gap_distance(side: Side, reference: Side) -> float:
     return max(abs(a - b) for a, b in zip(gaps(side.scores), gaps(reference.scores), strict=True))
 
 
+def _sizes(text: str) -> tuple[int, ...]:
+    sizes = tuple(int(one) for one in text.split(","))
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': batch sizes begin with 1")
+    return sizes
+
+
+def rates(args: argparse.Namespace) -> int:
+    """Measure and print tokens/s of a shape at each batch size; return the exit status."""
+    place = hf_rates.Place(args.device, args.dtype, args.tokens)
+    work = [(batch, make_prompts(max(8, batch))) for batch in args.batch]
+    with tempfile.TemporaryDirectory() as folder:
+        made = hf_rates.make_shape(Path(folder), args.shape, args.device, args.dtype)
+        theirs = hf_rates.plain(made, place, work)
+        mine = hf_rates.ours(made, place, work)
+    head = f"Qwen2 of shape {args.shape}, random weights, {args.dtype}; {args.tokens} new tokens a prompt; {hf_rates.where(args.device)}."
+    text = f"{head}\n\n{hf_rates.table(args.batch, mine, theirs)}\n"
+    print(text)
+    if args.output:
+        args.output.write_text(text, "utf-8")
+    exact = args.dtype == "float32" and args.device == "cpu"
+    return int(exact and [one.texts for one in mine] != [one.texts for one in theirs])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=64)
     parser.add_argument("--tokens", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--batch", type=_sizes, default=(16,), metavar="N[,N...]", help="several only with --shape")
+    parser.add_argument("--shape", choices=hf_rates.SHAPES, help="tokens/s of a model of this shape")
+    parser.add_argument("--device", default="cpu", help="only with --shape")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"), help="as --device")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--lm-eval", metavar="PYTHON")
     parser.add_argument("--output", type=Path)
     args = parser.parse_args()
+    if args.shape:
+        return rates(args)
+    if len(args.batch) > 1 or (args.device, args.dtype) != ("cpu", "float32"):
+        parser.error("several --batch, --device and --dtype need --shape")
     import torch
 
+    [batch] = args.batch
     prompts = make_prompts(args.items)
     with tempfile.TemporaryDirectory() as place:
         shape = {"hidden_size": args.hidden, "intermediate_size": 2 * args.hidden, "num_hidden_layers": args.layers}
         folder = args.model or make_checkpoint(Path(place) / "model", initializer_range=0.1, **shape)
         plain = plain_loop(folder, prompts, args.tokens)
-        mine = ours(folder, prompts, args.tokens, args.batch)
+        mine = ours(folder, prompts, args.tokens, batch)
         sides = [mine, plain]
-        sides += [lm_eval(args.lm_eval, folder, prompts, args.tokens, args.batch)] if args.lm_eval else []
+        sides += [lm_eval(args.lm_eval, folder, prompts, args.tokens, batch)] if args.lm_eval else []
     what = args.model.name if args.model else f"Qwen2 {args.hidden} x {args.layers}, random weights"
     where = f"{platform.machine()} CPU, {torch.get_num_threads()} threads, Python {platform.python_version()}"
     versions = f"torch {version('torch')}, transformers {version('transformers')}"
