@@ -38,6 +38,8 @@ from model_adapters._http import (
 
 HOME = "https://api.anthropic.com"
 OWN = Own(HOME, "ANTHROPIC_API_KEY", ("ANTHROPIC_",), "/v1/models")
+DISPLAY = ("thinking.display", "thinking.adaptive.display", "thinking.enabled.display")
+"""The names by which the API may call the field that asks for a summary of the thoughts."""
 SAMPLING = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "stop_sequences": "stop"}
 STOPS: Mapping[str, Stop] = {
     "max_tokens": "length",
@@ -52,7 +54,7 @@ class Anthropic:
     metered = True
 
     def __init__(
-        self, sdk: Any, place: Place, thinking: int | None, ignores: tuple[str, ...], *, in_body: bool
+        self, sdk: Any, place: Place, thinking: int | None, ignores: tuple[str, ...], *, in_body: bool, thoughts: bool
     ) -> None:
         self.name = f"anthropic/{place.model}"
         self.identity: Mapping[str, str] = {
@@ -63,10 +65,12 @@ class Anthropic:
             **({"ignores": ",".join(ignores)} if ignores else {}),
         }
         self._sdk, self._place, self._thinking = sdk, place, thinking
+        self._thoughts = thoughts
         accepted = inspect.signature(sdk.messages.create).parameters
         lacking = tuple(ours for theirs, ours in SAMPLING.items() if theirs not in accepted)
         self._lacking = tuple(theirs for theirs in SAMPLING if theirs not in accepted)
-        self._left_out = LeftOut(SAMPLING, ("seed", "repetition_penalty", *ignores, *(() if in_body else lacking)))
+        names = {**SAMPLING, **dict.fromkeys(DISPLAY, "reasoning_summary")}
+        self._left_out = LeftOut(names, ("seed", "repetition_penalty", *ignores, *(() if in_body else lacking)))
 
     async def generate(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
@@ -120,7 +124,8 @@ class Anthropic:
             body["system"] = system
         if self._thinking is not None:
             budget = {"type": "enabled", "budget_tokens": self._thinking}
-            body["thinking"] = budget if self._thinking else {"type": "adaptive"}
+            shown = {"display": "summarized"} if self._thoughts else {}
+            body["thinking"] = {**(budget if self._thinking else {"type": "adaptive"}), **shown}
         return trial.strip(body)
 
     def _arguments(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,6 +187,7 @@ def build(
     key_env: str | None = None,
     key_file: str | None = None,
     thinking: int | None = None,
+    thoughts: bool = False,
     sampling_in_body: bool = False,
     ignores: str = "",
     connect_timeout: float = 10.0,
@@ -190,8 +196,8 @@ def build(
     """Return the Anthropic model `model`.
 
     The key is ANTHROPIC_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets
-    only a key that was named so. `thinking` is the budget in tokens, 0 for adaptive thinking. `sampling_in_body` sends temperature,
-    top_p and top_k even where the SDK has no argument for them (older models take them); what the API refuses is left out then too.
+    only a key that was named so. `thinking` is the budget in tokens, 0 for adaptive thinking; `thoughts` asks for
+    a summary of it, which newer models leave out unasked. `sampling_in_body` sends temperature, top_p and top_k even where the SDK has no argument for them (older models take them); what the API refuses is left out then too.
     `ignores` names sampling fields, separated by commas, that the model does not take: they are left out and recorded as not accepted.
     Raises UsageError without a key or for a wrong setting, Fatal without the package.
     """
@@ -208,4 +214,6 @@ def build(
         sdk = anthropic.AsyncAnthropic(
             api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
         )
-    return Anthropic(sdk, place, thinking, fixed, in_body=sampling_in_body)
+    if thoughts and thinking is None:
+        thinking = 0
+    return Anthropic(sdk, place, thinking, fixed, in_body=sampling_in_body, thoughts=thoughts)

@@ -43,6 +43,9 @@ FIELDS = {
     "top_p": "top_p",
     "top_k": "top_k",
     "stop_sequences": "stop",
+    "thinking_config.include_thoughts": "reasoning_summary",
+    "include_thoughts": "reasoning_summary",
+    "includeThoughts": "reasoning_summary",
 }
 FILTERS = ("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR")
 """Finish reasons that stand for a content filter, as do all that begin with IMAGE_."""
@@ -53,7 +56,9 @@ class Google:
 
     metered = True
 
-    def __init__(self, sdk: Any, http: Any, place: Place, thinking: int | None, ignores: tuple[str, ...]) -> None:
+    def __init__(
+        self, sdk: Any, http: Any, place: Place, thinking: int | None, ignores: tuple[str, ...], *, thoughts: bool
+    ) -> None:
         self.name = f"google/{place.model}"
         self.identity: Mapping[str, str] = {
             "provider": "google",
@@ -63,6 +68,7 @@ class Google:
             **({"ignores": ",".join(ignores)} if ignores else {}),
         }
         self._sdk, self._http, self._place, self._thinking = sdk, http, place, thinking
+        self._thoughts = thoughts or bool(thinking)
         self._left_out = LeftOut(FIELDS, ("repetition_penalty", *ignores))
 
     async def generate(self, request: Request) -> Response:
@@ -111,8 +117,10 @@ class Google:
             config["stop_sequences"] = list(s.stop)
         if system:
             config["system_instruction"] = {"parts": system}
-        if self._thinking is not None:
-            config["thinking_config"] = {"thinking_budget": self._thinking, "include_thoughts": True}
+        budget = {"thinking_budget": self._thinking} if self._thinking is not None else {}
+        shown = {"include_thoughts": True} if self._thoughts else {}
+        if budget or shown:
+            config["thinking_config"] = {**budget, **shown}
         return trial.strip(config)
 
     async def aclose(self) -> None:
@@ -176,6 +184,7 @@ def build(
     key_env: str | None = None,
     key_file: str | None = None,
     thinking: int | None = None,
+    thoughts: bool = False,
     ignores: str = "",
     connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
@@ -183,7 +192,8 @@ def build(
     """Return the Gemini model `model`.
 
     The key is GEMINI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
-    a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides). `ignores` names
+    a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides); with one, or
+    `thoughts`, what the model thinks is asked for. `ignores` names
     sampling fields, separated by commas, that the model does not take: they are left out and recorded as not accepted. Raises UsageError
     without a key or for a wrong setting, Fatal without the package.
     """
@@ -199,4 +209,4 @@ def build(
     )
     with OWN.unseen(place.url):
         sdk = genai.Client(api_key=place.key or "none", vertexai=False, http_options=options)
-    return Google(sdk, http, place, thinking, fixed)
+    return Google(sdk, http, place, thinking, fixed, thoughts=thoughts)

@@ -43,7 +43,7 @@ HOME = "https://api.openai.com/v1"
 OWN = Own(HOME, "OPENAI_API_KEY", ("OPENAI_",))
 APIS = ("chat", "responses")
 CHAT = {name: name for name in ("temperature", "top_p", "seed", "stop")}
-RESPONSES = {name: name for name in ("temperature", "top_p")}
+RESPONSES = {"temperature": "temperature", "top_p": "top_p", "reasoning.summary": "reasoning_summary"}
 
 
 class OpenAI:
@@ -51,7 +51,9 @@ class OpenAI:
 
     metered = True
 
-    def __init__(self, sdk: Any, place: Place, api: str, effort: str | None, ignores: tuple[str, ...]) -> None:
+    def __init__(
+        self, sdk: Any, place: Place, api: str, effort: str | None, ignores: tuple[str, ...], *, thoughts: bool
+    ) -> None:
         self.name = f"openai/{place.model}"
         self.identity: Mapping[str, str] = {
             "provider": "openai",
@@ -62,6 +64,7 @@ class OpenAI:
             **({"ignores": ",".join(ignores)} if ignores else {}),
         }
         self._sdk, self._place, self._api, self._effort = sdk, place, api, effort
+        self._thoughts = thoughts
         if api == "chat":
             known = ("top_k", "repetition_penalty", *ignores)
             self._left_out = LeftOut(CHAT, known, "max_completion_tokens", "max_tokens")  # older servers' name
@@ -142,8 +145,9 @@ class OpenAI:
             "max_output_tokens": s.max_tokens,
             "store": False,
         }
-        if self._effort:
-            body["reasoning"] = {"effort": self._effort, "summary": "auto"}
+        effort = {"effort": self._effort} if self._effort else {}
+        if effort or self._thoughts:
+            body["reasoning"] = {**effort, "summary": "auto"}
         return body
 
     async def _score(self, request: Request) -> Response:
@@ -239,6 +243,7 @@ def build(
     key_file: str | None = None,
     api: str = "chat",
     reasoning_effort: str | None = None,
+    thoughts: bool = False,
     ignores: str = "",
     connect_timeout: float = 10.0,
     first_byte_timeout: float = 0.0,
@@ -246,12 +251,15 @@ def build(
     """Return the OpenAI model `model`.
 
     The key is OPENAI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
-    a key that was named so. `api` is chat or responses; `reasoning_effort` is sent when given. `ignores` names sampling
+    a key that was named so. `api` is chat or responses; `reasoning_effort` is sent when given; `thoughts`
+    asks for a summary of what the model thinks. `ignores` names sampling
     fields, separated by commas, that the model does not take: they are left out and recorded as not accepted. Time-outs are seconds,
     0 for none. Raises UsageError without a key or for a wrong setting, Fatal without the package.
     """
     if api not in APIS:
         raise UsageError(f"openai/{model}: api={api} is none of {', '.join(APIS)}")
+    if thoughts and api != "responses":
+        raise UsageError(f"openai/{model}: thoughts are shown by the Responses API only: --model-arg api=responses")
     fixed = ignored(f"openai/{model}", ignores)
     place = own_place(model, base_url, OWN, key_env, key_file)
     try:
@@ -263,4 +271,4 @@ def build(
         sdk = openai.AsyncOpenAI(
             api_key=place.key or "none", base_url=place.url, max_retries=0, timeout=None, http_client=http
         )
-    return OpenAI(sdk, place, api, reasoning_effort, fixed)
+    return OpenAI(sdk, place, api, reasoning_effort, fixed, thoughts=thoughts)
