@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     import httpx2
 
 
+PACKED = ("gzip", "x-gzip", "deflate")
+"""Ways of packing a body that are unpacked here: only the first is asked for. Others could grow a thousandfold in a single step."""
+STEP = 1 << 20
+"""Bytes that are unpacked at a time, at most."""
 STREAMED = ("/content", "/results")
 """Ends of paths whose bodies are files of many answers, read line by line: as large as they like."""
 
@@ -31,24 +36,28 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
     import httpx2
 
     class Capped(httpx2.AsyncByteStream):
-        """Passes a body on until it is too large."""
+        """Passes a body on, unpacked, until it is too large."""
 
-        def __init__(self, inner: Any) -> None:
-            self._inner = inner
+        def __init__(self, inner: Any, unpacks: _Unpacks | None) -> None:
+            self._inner, self._unpacks = inner, unpacks
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
             size = 0
             async for chunk in self._inner:
-                size += len(chunk)
-                if size > faults.LARGEST_BODY:
-                    raise faults.too_large()
-                yield chunk
+                for part in self._unpacks.parts(chunk) if self._unpacks else (chunk,):
+                    size += len(part)
+                    if size > faults.LARGEST_BODY:
+                        raise faults.too_large()
+                    yield part
+            if self._unpacks:
+                self._unpacks.end()
 
         async def aclose(self) -> None:
             await self._inner.aclose()
 
     async def before(request: httpx2.Request) -> None:
         times = {"connect": connect_s or None, "read": first_byte_s or None, "write": None, "pool": None}
+        request.headers["accept-encoding"] = PACKED[0]
         request.extensions = {**request.extensions, "timeout": times}  # the SDKs set times of their own
 
     async def after(response: httpx2.Response) -> None:
@@ -57,7 +66,7 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
         if response.status_code != 200 or not response.url.path.endswith(STREAMED):
             if int(response.headers.get("content-length") or 0) > faults.LARGEST_BODY:
                 raise faults.too_large()
-            response.stream = Capped(response.stream)
+            response.stream = Capped(response.stream, _unpacks(response.headers))
         response.request.extensions["timeout"]["read"] = faults.SILENCE_S  # the first byte is here
         if response.status_code != 200:
             text = faults.readable(place.clean(await response.aread()))  # before it is shortened
@@ -69,6 +78,43 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=256),
         event_hooks={"request": [before], "response": [after]},
     )
+
+
+class _Unpacks:
+    """Unpacks a body piece by piece, never more than `STEP` at once, however much a few bytes stand for."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either kind, by its first bytes
+        self._began = False
+
+    def parts(self, data: bytes) -> Iterator[bytes]:
+        """Yield what these bytes hold; raise Transient when they are damaged."""
+        self._began = self._began or bool(data)
+        part = bytes(STEP)
+        while data or len(part) == STEP:
+            try:
+                part = self._zlib.decompress(data, STEP)
+            except zlib.error as error:
+                raise Transient(f"the server's answer is packed, and damaged: {error}") from None
+            data = self._zlib.unconsumed_tail
+            if part:
+                yield part
+
+    def end(self) -> None:
+        """Raise Transient when there should have been more."""
+        if self._began and not self._zlib.eof:
+            raise Transient("the server's answer is packed, and broke off")
+
+
+def _unpacks(headers: httpx2.Headers) -> _Unpacks | None:
+    """Return what unpacks a body, None when it is not packed; the client itself then leaves it as it comes."""
+    how = [one.lower() for one in headers.get_list("content-encoding", split_commas=True) if one.lower() != "identity"]
+    if not how:
+        return None
+    if len(how) > 1 or how[0] not in PACKED:
+        raise Transient(f"the server's answer is packed as {', '.join(how)[:60]}, which was not asked for")
+    del headers["content-encoding"]
+    return _Unpacks()
 
 
 def refused(error: BaseException) -> Refused | None:

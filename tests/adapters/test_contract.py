@@ -6,6 +6,7 @@ The providers' own SDKs are asked, and the lean client; the server speaks each o
 from __future__ import annotations
 
 import asyncio
+import gzip
 import inspect
 import json
 import subprocess
@@ -113,6 +114,14 @@ def whole(**how: bool | float) -> Callable[[Protocol], Reply]:
     return lambda protocol: Reply(200, protocol.answer("好").body, **how)  # type: ignore[arg-type]
 
 
+def packed(size: int, status: int = 200, keeps: int | None = None, **how: int) -> Callable[[Protocol], Reply]:
+    def reply(protocol: Protocol) -> Reply:
+        body = gzip.compress(b" " * size + json.dumps(protocol.answer("好").body).encode())[:keeps]
+        return Reply(status, body, {"content-encoding": "gzip"}, **how)  # type: ignore[arg-type]
+
+    return reply
+
+
 NOTHING_IN_IT = "no (choices|output|message|candidates|object)|holds no message"
 TROUBLES = [
     Trouble(
@@ -144,6 +153,9 @@ TROUBLES = [
     Trouble("JSON that is a list", raw(200, []), Transient, NOTHING_IN_IT),
     Trouble("a huge body", raw(200, b"x" * (3 << 20)), Rejected, "larger than 1 MB"),
     Trouble("a huge body of no stated length", lambda _: Reply(200, b"x" * (3 << 20), claims=-1), Rejected, "larger"),
+    Trouble("a huge body, packed", packed(3 << 20), Rejected, "larger than 1 MB"),
+    Trouble("a huge error, packed", packed(3 << 20, status=500), Rejected, "larger than 1 MB"),
+    Trouble("a packed body that breaks off", packed(9, keeps=20), Transient, "broke off|in the middle|no JSON|empty"),
     Trouble("400", error(400, "messages must alternate", "invalid_request_error"), Rejected, "alternate"),
     Trouble("400 too long", error(400, "prompt is too long: 300000 tokens > 200000 maximum"), TooLong, "300000"),
     Trouble("413", error(413, "request too large", "request_too_large"), TooLong, "HTTP 413"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 
@@ -49,23 +48,6 @@ def test_a_late_first_byte_and_a_silence_within_the_answer_are_worth_another_try
         assert once(server).text == "好", "the wait for the first byte is no silence within an answer"
     with serving(lambda _s, _n: Reply(body=body, stall=2.0)) as server, pytest.raises(Transient, match="silence for"):
         once(server)
-
-
-def test_an_address_that_never_connects_is_given_up_soon() -> None:
-    with socket.socket() as full:  # a backlog that is full: further connections are neither accepted nor refused
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        crowd = [socket.socket() for _ in range(4)]
-        for one in crowd:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
-        try:
-            with pytest.raises(Transient, match=r"(?i)timeout"):
-                once(ChatServer(lambda _s, _n: said("x"), url=url), check=False, connect_timeout=0.3)
-        finally:
-            for one in crowd:
-                one.close()
 
 
 def outcomes(server: ChatServer, count: int) -> list[str]:
