@@ -195,11 +195,12 @@ def build(
 ) -> Anthropic:
     """Return the Anthropic model `model`.
 
-    The key is ANTHROPIC_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets
-    only a key that was named so. `thinking` is the budget in tokens, 0 for adaptive thinking; `thoughts` asks for
-    a summary of it, which newer models leave out unasked. `sampling_in_body` sends temperature, top_p and top_k even where the SDK has no argument for them (older models take them); what the API refuses is left out then too.
-    `ignores` names sampling fields, separated by commas, that the model does not take: they are left out and recorded as not accepted.
-    Raises UsageError without a key or for a wrong setting, Fatal without the package.
+    The key is ANTHROPIC_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another
+    `base_url` gets only a key that was named so. `thinking` is the budget in tokens, 0 for adaptive thinking;
+    `thoughts` asks for a summary of it, which newer models leave out unasked. `sampling_in_body` sends temperature,
+    top_p and top_k even where the SDK has no argument for them (older models take them); what the API refuses is left
+    out then too. `ignores` names sampling fields, separated by commas, that the model does not take: they are left out
+    and recorded as not accepted. Raises UsageError without a key or for a wrong setting, Fatal without the package.
     """
     if thinking is not None and thinking < 0:
         raise UsageError(f"anthropic/{model}: thinking={thinking} is no number of tokens")

@@ -191,11 +191,11 @@ def build(
 ) -> Google:
     """Return the Gemini model `model`.
 
-    The key is GEMINI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
-    a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides); with one, or
-    `thoughts`, what the model thinks is asked for. `ignores` names
-    sampling fields, separated by commas, that the model does not take: they are left out and recorded as not accepted. Raises UsageError
-    without a key or for a wrong setting, Fatal without the package.
+    The key is GEMINI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another
+    `base_url` gets only a key that was named so. `thinking` is the budget in tokens (0: none, -1: the model decides);
+    with one, or `thoughts`, what the model thinks is asked for. `ignores` names sampling fields, separated by commas,
+    that the model does not take: they are left out and recorded as not accepted. Raises UsageError without a key or for
+    a wrong setting, Fatal without the package.
     """
     fixed = ignored(f"google/{model}", ignores)
     place = own_place(model, base_url, OWN, key_env, key_file)

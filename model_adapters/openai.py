@@ -250,11 +250,11 @@ def build(
 ) -> OpenAI:
     """Return the OpenAI model `model`.
 
-    The key is OPENAI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another `base_url` gets only
-    a key that was named so. `api` is chat or responses; `reasoning_effort` is sent when given; `thoughts`
-    asks for a summary of what the model thinks. `ignores` names sampling
-    fields, separated by commas, that the model does not take: they are left out and recorded as not accepted. Time-outs are seconds,
-    0 for none. Raises UsageError without a key or for a wrong setting, Fatal without the package.
+    The key is OPENAI_API_KEY's, or that of the variable `key_env` or of the file `key_file` (mode 600); another
+    `base_url` gets only a key that was named so. `api` is chat or responses; `reasoning_effort` is sent when given;
+    `thoughts` asks for a summary of what the model thinks. `ignores` names sampling fields, separated by commas, that
+    the model does not take: they are left out and recorded as not accepted. Time-outs are seconds, 0 for none. Raises
+    UsageError without a key or for a wrong setting, Fatal without the package.
     """
     if api not in APIS:
         raise UsageError(f"openai/{model}: api={api} is none of {', '.join(APIS)}")
