@@ -161,7 +161,12 @@ def add_limits(work: Any) -> None:
         metavar="SECONDS",
         help="go on trying this long while nobody gets an answer, then stop (default: 120)",
     )
-    work.add_argument("--max-failures", type=amount, metavar="N", help="stop after N failures, or below 1 a share")
+    work.add_argument(
+        "--max-failures",
+        type=amount,
+        metavar="N",
+        help="stop after more than N failures; below 1: a share of all answers",
+    )
     work.add_argument(
         "--max-total-tokens",
         type=positive,
