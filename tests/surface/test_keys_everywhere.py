@@ -67,11 +67,11 @@ class Tour:
         yield ("models", "test", "openai/mock", *self._at(self.batches))
 
     def judges(self) -> Iterator[tuple[str, ...]]:
-        """Yield a judge of each way to ask."""
-        yield ("judge", self.runs[0], "--judge", "server/j1", *self._at(self.url), "--dry-run")
-        yield ("judge", self.runs[0], "--judge", "server/j1", *self._at(self.url), "--json")
-        yield ("judge", self.runs[0], "--judge", "server/j2", *self._at(self.url), "--add", "--ladder-score")
-        yield ("judge", self.runs[1], "--judge", "openai/j1", *self._at(self.batches), "--batch")
+        """Yield a judge of each way to ask; forced, for the server calls all that it answers as by one name."""
+        yield ("judge", self.runs[0], "--force", "--judge", "server/j1", *self._at(self.url), "--dry-run")
+        yield ("judge", self.runs[0], "--force", "--judge", "server/j1", *self._at(self.url), "--json")
+        yield ("judge", self.runs[0], "--force", "--judge", "server/j2", *self._at(self.url), "--add", "--ladder-score")
+        yield ("judge", self.runs[1], "--force", "--judge", "openai/j1", *self._at(self.batches), "--batch")
 
     def reads(self) -> Iterator[tuple[str, ...]]:
         """Yield every command that reads runs, or the environment, and prints or writes something."""
