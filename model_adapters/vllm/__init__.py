@@ -37,13 +37,6 @@ TAIL = 16
 """Tokens of a prompt's end in which a reasoning tag is looked for."""
 
 
-class _Whole(Chat):
-    """Asks for answers with their special tokens."""
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        return {**super()._body(request), "skip_special_tokens": False}
-
-
 class Served:
     """vLLM's own server for one checkpoint, on this machine only, for as long as the run lasts."""
 
@@ -53,7 +46,8 @@ class Served:
         self._process = process
         self._place = Place(process.root, "model")
         self._hidden = hidden(special_tokens(model))
-        self._chat = (Chat if self._hidden is None else _Whole)(Place(f"{process.root}/v1", "model"))
+        whole = {} if self._hidden is None else {"skip_special_tokens": False}
+        self._chat = Chat(Place(f"{process.root}/v1", "model"), fields=whole)
         self._tags: dict[tuple[str, ...], str] = {}
         self._session: aiohttp.ClientSession | None = None
 
