@@ -222,7 +222,7 @@ class OptionLogprob:
 class Response:
     """What the model said. Token counts are the provider's own (0 = not told); `seconds` is the time of the successful call.
 
-    `model_version` is the provider's own name of what answered; `not_accepted` names sampling fields that the model refused
+    `model_version` is the provider's own name of what answered; `not_accepted` names sampling fields, or a summary of thoughts, that the model refused
     and that were left out; `logprobs` has one entry per requested option; `batched`: it came through a provider's batch interface,
     at part of the price.
     """
