@@ -28,6 +28,7 @@ from model_adapters._http import (
     is_like_a_key,
     loopback,
     message,
+    proxy,
     refused_key,
     secrets,
     server_place,
@@ -178,8 +179,8 @@ async def _served(place: Place) -> tuple[str | None, Sequence[str] | None]:
     headers = {"authorization": f"Bearer {place.key}"} if place.key else {}
     try:
         async with (
-            aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=30)) as session,
-            session.get(f"{url}/models", allow_redirects=False) as reply,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+            session.get(f"{url}/models", headers=headers, allow_redirects=False, proxy=proxy(url)) as reply,
         ):
             status, data = reply.status, place.clean(await reply.read())
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -24,6 +24,7 @@ from model_adapters._http.keys import (
     is_like_a_key,
     loopback,
     own_place,
+    proxy,
     secrets,
     server_place,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "not_accepted",
     "own_place",
     "parsed",
+    "proxy",
     "readable",
     "refused",
     "refused_key",

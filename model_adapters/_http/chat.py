@@ -16,6 +16,7 @@ from harness.errors import Fatal, Rejected, Transient
 from harness.types import OptionLogprob, Request, Response
 from model_adapters._http import faults
 from model_adapters._http.faults import Place
+from model_adapters._http.keys import proxy
 from model_adapters._http.left_out import DROPPABLE, LeftOut, Trial, not_accepted
 from model_adapters._http.reading import chat_content, chat_response, cut, letters
 
@@ -44,6 +45,10 @@ class Chat:
         self._left_out = LeftOut({name: name for name in DROPPABLE}, ignored, "max_tokens", "max_completion_tokens")
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_s or None, sock_read=None)
         self._first_byte_s = first_byte_s or None
+        self._proxy = proxy(place.url)
+        self._key = (
+            {"authorization": f"Bearer {place.key}"} if place.key else {}
+        )  # aiohttp shows a session's to the proxy
 
     async def ask(self, request: Request) -> Response:
         """Return the answer; raise one of the adapter errors."""
@@ -93,7 +98,9 @@ class Chat:
         except TypeError:
             raise Rejected("the prompt holds characters that are no valid Unicode (lone surrogates)") from None
         try:
-            async with await self._begun(session.post(url, data=data, allow_redirects=False)) as reply:
+            async with await self._begun(
+                session.post(url, data=data, headers=self._key, allow_redirects=False, proxy=self._proxy)
+            ) as reply:
                 if reply.status in faults.REDIRECTS:
                     raise faults.redirected(replace(self._place, url=url), reply.headers.get("location", ""))
                 if (reply.content_length or 0) > faults.LARGEST_BODY:
@@ -126,8 +133,6 @@ class Chat:
 
     def _open(self) -> aiohttp.ClientSession:
         headers = {"content-type": "application/json", "user-agent": "tcm-eval"}
-        if self._place.key:
-            headers["authorization"] = f"Bearer {self._place.key}"
         connector = aiohttp.TCPConnector(limit=0)
         self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=self._timeout)
         return self._session

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from harness.errors import UsageError
 from model_adapters._http.faults import Place
@@ -121,6 +122,28 @@ def loopback(url: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:  # a name
         return False
+
+
+def proxy(url: str) -> str | None:
+    """Return the proxy that the environment names for an address (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), None for none.
+
+    There is none for this machine itself. Raises UsageError for a kind that the lean client does not take.
+    """
+    parts = urlsplit(url)
+    if loopback(url) or proxy_bypass(parts.netloc):
+        return None
+    named = getproxies()
+    found = named.get(parts.scheme) or named.get("all")
+    if not found:
+        return None
+    if "://" not in found:
+        return f"http://{found}"
+    if not found.startswith(("http://", "https://")):
+        raise UsageError(
+            f"{parts.hostname}: the environment names a {found.partition('://')[0]} proxy for it, and server/ takes http:// ones only. "
+            f"Name one in {parts.scheme.upper()}_PROXY, or the host in NO_PROXY"
+        )
+    return found
 
 
 def stated_key(key_env: str | None, key_file: str | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import AdapterError, Rejected, Transient
 from model_adapters._http import faults
 from model_adapters._http.faults import Place
+from model_adapters._http.keys import loopback
 
 if TYPE_CHECKING:
     import httpx2
@@ -75,6 +76,7 @@ def client(place: Place, connect_s: float, first_byte_s: float) -> httpx2.AsyncC
     return httpx2.AsyncClient(
         follow_redirects=False,
         timeout=None,
+        trust_env=not loopback(place.url),  # no proxy stands between us and this machine
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=256),
         event_hooks={"request": [before], "response": [after]},
     )
