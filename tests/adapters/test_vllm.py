@@ -106,10 +106,12 @@ def test_the_server_is_started_asked_and_stopped(interpreter: str, server: str, 
 
 
 @pytest.mark.parametrize("server", ["stand-in", REAL])
-def test_the_server_says_what_it_had_cached_and_needs_no_key(
+def test_the_server_says_what_it_had_cached_and_needs_no_key_and_no_proxy(
     interpreter: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "sk-of-another-server")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
     model = build(str(folder), serve=True, python=interpreter, ready_timeout=600, **SMALL)
     environment = Path(f"/proc/{model._process.pid}/environ").read_bytes() if isinstance(model, Served) else b""
     assert environment and b"sk-of-another-server" not in environment
