@@ -55,3 +55,9 @@ def visible(folder: Path) -> Telling:
     (folder / "seen").mkdir(exist_ok=True)
     (folder / "seen" / str(os.getpid())).write_text(" ".join(shown.values()))
     return Telling(folder, {"model": "telling"}, 0.0)
+
+
+def command(checkpoint: Path, suite: Path, output: Path, *more: object) -> list[str]:
+    """Return the arguments of a run of a local checkpoint on the questions of a suite."""
+    words = ["run", "--model", f"hf/{checkpoint}", "--tasks", "own", "--task-path", suite, "--max-tokens", 8]
+    return [str(word) for word in (*words, "--output", output, *more)]
