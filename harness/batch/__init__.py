@@ -43,8 +43,8 @@ async def run(
     """Submit what is not out yet, wait, and put one record for each outcome; return how many.
 
     A round is asked when the one before is collected: so a job of several steps has one in each, and what is to be asked next may be read
-    from what was put. The first question of a round that submits something is asked at once and by itself: so it is known that the model answers and
-    which sampling fields it takes, before thousands go out. A part is submitted where the gate's budgets hold the most that it may take;
+    from what was put. The first question of a round that submits something is asked at once and by itself (and the next one, where it is refused for
+    what it says): so it is known that the model answers and which sampling fields it takes, before thousands go out. A part is submitted where the gate's budgets hold the most that it may take;
     else the session ends early, and `gate.stopped` says why. Raises adapter errors; what is out then is collected by the next call, and
     UsageError for a model without a batch interface.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import time
@@ -24,6 +25,9 @@ AGAIN = ". The same command tries again."
 UPLOAD = 1800.0
 """Seconds that a submission may take: a part may have 200 MB."""
 
+ALONE = 3
+"""So many questions are asked by themselves until one is answered: only an answer tells which fields the model takes."""
+
 
 class Submission:
     """Cuts questions into parts within the provider's limits and the user's budget, and submits them."""
@@ -33,17 +37,20 @@ class Submission:
 
     async def parts(self, todo: Iterator[Todo]) -> AsyncIterator[Part]:
         """Yield each part as soon as it is submitted."""
-        head = next(todo, None)
-        if head is None or not await self._first_alone(head):
-            return
+        for head in itertools.islice(todo, ALONE):
+            answered = await self._asked_alone(head)
+            if self._asking.gate.stopped:
+                return
+            if answered:
+                break
         waiting = next(todo, None)
         while waiting is not None and not self._asking.gate.stopped:
             made, waiting = self._written(waiting, todo)
             if made is not None:
                 yield await self._submitted(made)
 
-    async def _first_alone(self, item: Todo) -> bool:
-        """Ask one question by itself; tell whether to go on. One that the provider refuses for what it says stops nothing."""
+    async def _asked_alone(self, item: Todo) -> bool:
+        """Ask one question by itself; tell whether it was answered. One that the provider refuses for what it says stops nothing."""
         gate = self._asking.gate
         try:
             outcome = await engine.answer(self._model, asked(item), gate.limits, gate)
@@ -52,7 +59,7 @@ class Submission:
         self._asking.keep(item, outcome)
         if isinstance(outcome, Failure) and outcome.kind not in ("bad_request", "too_long"):
             gate.stop(f"the first question got no answer ({outcome.message}), so nothing was submitted")
-        return not gate.stopped
+        return not isinstance(outcome, Failure)
 
     def _written(self, head: Todo, todo: Iterator[Todo]) -> tuple[Part | None, Todo | None]:
         """Write a part's requests to its file; return the part, and the question that no longer fitted."""

@@ -153,3 +153,24 @@ def test_a_separator_inside_a_text_ends_no_line(suite: Path, tmp_path: Path, tcm
     with serving_batches("openai", lambda _n, _t: said("第一行\u2028第二行\x85\n答案：A")) as server:
         assert tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))[0] == 0
     assert all(isinstance(o, Response) and "\u2028第二行" in o.text for o in outcomes(tmp_path / "r").values())
+
+
+def test_what_a_model_does_not_take_is_learnt_from_the_next_question_where_the_first_is_refused_for_its_words(
+    suite: Path, tmp_path: Path, tcm_eval: Call
+) -> None:
+    with serving_batches("openai") as server:
+
+        def fate(name: str, _text: str) -> Reply | str:
+            if name != "live":
+                return "ok"
+            if len(server.live) <= 1 or server.live[-1] == server.live[0]:
+                return Reply(400, {"error": {"message": "Invalid prompt: it was flagged."}})
+            error = {"message": "Unsupported parameter: 'temperature'", "param": "temperature"}
+            return Reply(400, {"error": error}) if "temperature" in server.bodies[-1] else "ok"
+
+        server.fate = fate
+        assert tcm_eval(*command(server, suite, tmp_path / "r", "--batch"))[0] == 3
+        [batch] = server.batches.values()
+        assert len(batch.requests) == 28 and not any("temperature" in one["body"] for one in batch.requests)
+    kinds = [type(outcome) for outcome in outcomes(tmp_path / "r").values()]
+    assert (kinds.count(Response), kinds.count(Failure)) == (29, 1)
