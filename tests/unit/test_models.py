@@ -144,17 +144,6 @@ def test_a_key_that_the_user_names_stands_for_the_usual_variable(
         assert named.items() <= subject.settings.items() and subject.price == entries()[alias].price
 
 
-def test_a_users_own_file_may_replace_an_alias(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.yaml"
-    mine.write_text("guess:\n  title: mine\n  ways:\n    - {provider: echo, model: first}\n")
-    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
-    entries.cache_clear()
-    try:
-        assert resolve("guess", {})[0].model == "first"
-    finally:
-        entries.cache_clear()
-
-
 def test_a_folder_inside_an_installed_package_is_found_and_an_absent_one_named() -> None:
     assert (shipped("ladder_trainer/recipes") / "ladder-tiny.yaml").is_file()
     with pytest.raises(UsageError, match="'ladder_trainer' holds no folder nowhere"):
@@ -225,21 +214,6 @@ def test_a_setting_of_another_kind_than_its_provider_declares_is_one_message() -
         Subject("m", "server", "m", {"body": 5, "base_url": "http://127.0.0.1:1/v1"}).build()
 
 
-def test_a_day_in_a_users_own_file_needs_no_quotes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(
-        "mine:\n  ways: [{provider: echo, model: first}]\n  ends: {day: 2027-05-01, source: 'https://example.org'}\n"
-        "  price: {input: 1, output: 2, currency: EUR, date: 2026-11-21, source: 'https://example.org'}\n"
-    )
-    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
-    entries.cache_clear()
-    try:
-        entry = entries()["mine"]
-        assert entry.price and entry.price.date == "2026-11-21" and entry.ends and entry.ends.day == "2027-05-01"
-    finally:
-        entries.cache_clear()
-
-
 def test_all_that_is_missing_for_a_way_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
@@ -269,63 +243,3 @@ def test_a_checkpoint_that_no_recipe_makes_is_put_where_it_is_looked_for(
     with pytest.raises(UsageError, match=f"(?s)at {checkpoint('zhongjing')}. Merge the authors' LoRA") as refused:
         resolve("zhongjing", {})
     assert "tcm-eval train" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("entry", "wrong"),
-    [
-        ("just text", "mine: expected keys and values, found str"),
-        ("{ways: [{provider: echo, model: x, needs: 'pakage:y'}]}", "'pakage:y' is no need. Known: gpu, package:NAME"),
-        ("{ways: [{provider: echo, model: x, needs: 'env'}]}", "'env' is no need"),
-        ("{max_tokens: 0}", "mine.max_tokens: Input should be greater than or equal to 1"),
-        ("{own_system: no-such}", "mine.own_system: unknown system prompt 'no-such'"),
-        ("{ends: {day: soon, source: s}}", "mine.ends.day: String should match pattern"),
-        (
-            "{price: {input: -1, output: 2, currency: EUR, date: 2026-11, source: s}}",
-            "mine.price.input: Input should be greater",
-        ),
-        ("{titel: x}", "unknown key 'mine.titel'. Did you mean 'title'"),
-    ],
-)
-def test_a_wrong_field_of_a_users_own_file_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, entry: str, wrong: str
-) -> None:
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(f"mine: {entry}\n", "utf-8")
-    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
-    entries.cache_clear()
-    try:
-        with pytest.raises(UsageError, match=re.escape(wrong)):
-            entries()
-    finally:
-        entries.cache_clear()
-
-
-def test_one_suite_or_an_own_prompts_text_may_stand_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(
-        "mine:\n  trained_on: tcm_core\n  own_system: 你是中医\n  ways: [{provider: echo, model: first}]\n", "utf-8"
-    )
-    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(mine))
-    entries.cache_clear()
-    try:
-        common, own = resolve("mine", {})
-        assert common.trained_on == ("tcm_core",) and own.own_system == "你是中医"
-    finally:
-        entries.cache_clear()
-
-
-def test_paths_in_a_users_own_file_are_from_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    way = "{provider: echo, model: ./weights, settings: {chat_template: ./t.jinja}, needs: 'folder:./weights'}"
-    (tmp_path / "mine.yaml").write_text(f"mine:\n  ways: [{way}]\n")
-    monkeypatch.setenv("TCM_EVAL_REGISTRY", str(tmp_path / "mine.yaml"))
-    entries.cache_clear()
-    try:
-        [way_there] = entries()["mine"].ways
-        assert obstacle(way_there) == f"folder {tmp_path}/weights does not exist"
-        (tmp_path / "weights").mkdir()
-        [subject] = resolve("mine", {})
-        assert subject.model == str(tmp_path / "weights")
-        assert subject.settings == {"chat_template": str(tmp_path / "t.jinja")}
-    finally:
-        entries.cache_clear()
